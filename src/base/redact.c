@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Takes secrets out of a text that a stranger wrote. Each spelling of a secret is searched by Knuth-Morris-Pratt, in the text as it is and
+ * in the text with its percent escapes undone, so the time is (text + secret) for each spelling, whatever the text holds. What is found is
+ * first marked, byte by byte; overlapping finds become one mark. Only for rare error paths. */
+#include <stdint.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "codec.h"
+#include "message.h"
+#include "secret.h"
+
+enum {
+  COVERED = 1, /* this byte belongs to a secret */
+  JOINED = 2,  /* and to the same find as the byte before it */
+  INNER_MIN = 8 /* shorter secrets are not searched inside other base64: a few characters would be found anywhere */
+};
+
+static const char MASK[] = "[secret]";
+
+/* One reading of the text: the text itself, or the text with escapes undone. */
+struct view {
+  const char *bytes;
+  char *own;            /* bytes, when they are decoded ones */
+  unsigned char *marks; /* one for each byte */
+  size_t len;
+};
+
+struct work {
+  struct view text, percent, form;
+};
+
+static int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+/* One character of the text as a lenient decoder reads it: how many bytes it is made of, 1 or 3. */
+static size_t decode_one(const char *p, size_t n, bool plus_is_space, char *c) {
+  *c = *p == '+' && plus_is_space ? ' ' : *p;
+  if (*p != '%' || n < 3 || hex_value(p[1]) < 0 || hex_value(p[2]) < 0) return 1;
+  *c = (char)(unsigned char)(hex_value(p[1]) * 16 + hex_value(p[2]));
+  return 3;
+}
+
+/* Marks every place where pattern stands. fall[i]: the length of the longest proper prefix of pattern that ends at i. */
+static enum ha_status search(struct view *v, const char *pattern, size_t m) {
+  size_t *fall, i, k = 0, done = 0;
+  if (m == 0 || m > v->len) return HA_OK;
+  if (m > SIZE_MAX / sizeof *fall) return HA_TOOBIG;
+  fall = ha_alloc(m * sizeof *fall);
+  if (!fall) return HA_NOMEM;
+  for (i = 1; i < m; i++) {
+    while (k > 0 && pattern[i] != pattern[k]) k = fall[k - 1];
+    if (pattern[i] == pattern[k]) k++;
+    fall[i] = k;
+  }
+  for (i = 0, k = 0; i < v->len; i++) {
+    size_t from, j;
+    while (k > 0 && v->bytes[i] != pattern[k]) k = fall[k - 1];
+    if (v->bytes[i] == pattern[k]) k++;
+    if (k < m) continue;
+    from = i + 1 - m;
+    for (j = from < done ? done : from; j <= i; j++) v->marks[j] = (unsigned char)(v->marks[j] | COVERED | (j > from ? JOINED : 0));
+    done = i + 1; /* each byte is marked once for a pattern: overlapping finds cost nothing more */
+    k = fall[k - 1];
+  }
+  ha_free(fall, m * sizeof *fall);
+  return HA_OK;
+}
+
+static enum ha_status search_all(struct work *w, const char *pattern, size_t m) {
+  enum ha_status rc = search(&w->text, pattern, m);
+  if (rc == HA_OK) rc = search(&w->percent, pattern, m);
+  if (rc == HA_OK) rc = search(&w->form, pattern, m);
+  return rc;
+}
+
+/* Base64 of the secret alone, with and without padding. */
+static enum ha_status search_base64(struct work *w, struct ha_buf *code, const struct ha_secret *s, bool url) {
+  size_t bare = (s->len * 8 + 5) / 6;
+  enum ha_status rc = url ? ha_base64url_encode(code, s->data, s->len) : ha_base64_encode(code, s->data, s->len);
+  while (rc == HA_OK && code->len % 4 != 0) rc = ha_buf_addc(code, '=');
+  if (rc == HA_OK) rc = search_all(w, code->data, code->len);
+  if (rc == HA_OK && bare < code->len) rc = search_all(w, code->data, bare);
+  return rc;
+}
+
+/* Base64 of something that holds the secret, such as "id:secret": the characters that depend on the secret alone, for each of the three
+ * ways in which it can lie in groups of three bytes. */
+static enum ha_status search_inner(struct work *w, struct ha_buf *code, const struct ha_secret *s, size_t shift, bool url) {
+  static const char ZEROS[2] = {0, 0};
+  struct ha_buf plain;
+  size_t first = (shift * 8 + 5) / 6, end = (shift + s->len) * 8 / 6;
+  enum ha_status rc;
+  ha_buf_init(&plain, shift + s->len);
+  rc = ha_buf_add(&plain, ZEROS, shift);
+  if (rc == HA_OK) rc = ha_buf_add(&plain, s->data, s->len);
+  if (rc == HA_OK) rc = url ? ha_base64url_encode(code, plain.data, plain.len) : ha_base64_encode(code, plain.data, plain.len);
+  if (rc == HA_OK) rc = search_all(w, code->data + first, end - first);
+  ha_buf_free(&plain);
+  return rc;
+}
+
+static enum ha_status search_secret(struct work *w, const struct ha_secret *s) {
+  struct ha_buf code;
+  size_t shift;
+  int url;
+  enum ha_status rc;
+  if (s->len > SIZE_MAX / 8 - 4) return HA_TOOBIG; /* lengths are counted in bits below */
+  rc = search_all(w, s->data, s->len);
+  ha_buf_init(&code, (s->len + 4) * 2);
+  for (url = 0; rc == HA_OK && url < 2; url++) {
+    ha_buf_clear(&code);
+    rc = search_base64(w, &code, s, url == 1);
+    for (shift = 0; rc == HA_OK && s->len >= INNER_MIN && shift < 3; shift++) {
+      ha_buf_clear(&code);
+      rc = search_inner(w, &code, s, shift, url == 1);
+    }
+  }
+  ha_buf_free(&code);
+  return rc;
+}
+
+static enum ha_status open_decoded(struct view *v, const struct view *text, bool plus_is_space) {
+  size_t at = 0;
+  v->own = ha_alloc(text->len);
+  v->marks = ha_alloc(text->len);
+  v->bytes = v->own;
+  if (!v->own || !v->marks) return HA_NOMEM;
+  while (at < text->len) at += decode_one(text->bytes + at, text->len - at, plus_is_space, &v->own[v->len++]);
+  return HA_OK;
+}
+
+/* Carries the marks of a decoded view over to the bytes of the text that each character came from. */
+static void project(struct view *text, const struct view *v, bool plus_is_space) {
+  size_t at = 0, i;
+  for (i = 0; i < v->len; i++) {
+    char c;
+    size_t j, took = decode_one(text->bytes + at, text->len - at, plus_is_space, &c);
+    for (j = 0; v->marks[i] && j < took; j++)
+      text->marks[at + j] = (unsigned char)(text->marks[at + j] | (j > 0 ? COVERED | JOINED : v->marks[i]));
+    at += took;
+  }
+}
+
+static void close_view(struct view *v, size_t size) {
+  ha_free(v->marks, size);
+  ha_free(v->own, size);
+}
+
+static enum ha_status open_views(struct work *w) {
+  const struct view *text = &w->text;
+  enum ha_status rc = HA_OK;
+  w->text.marks = ha_alloc(text->len);
+  if (!w->text.marks) return HA_NOMEM;
+  if (memchr(text->bytes, '%', text->len)) rc = open_decoded(&w->percent, text, false);
+  if (rc == HA_OK && memchr(text->bytes, '+', text->len)) rc = open_decoded(&w->form, text, true);
+  return rc;
+}
+
+static enum ha_status write_masked(struct ha_buf *out, const struct view *text) {
+  size_t at = 0, start = out->len;
+  enum ha_status rc = HA_OK;
+  while (rc == HA_OK && at < text->len) {
+    size_t end = at + 1;
+    bool secret = (text->marks[at] & COVERED) != 0;
+    if (secret) while (end < text->len && (text->marks[end] & JOINED)) end++;
+    else while (end < text->len && !(text->marks[end] & COVERED)) end++;
+    rc = secret ? ha_buf_adds(out, MASK) : ha_buf_add(out, text->bytes + at, end - at);
+    at = end;
+  }
+  if (rc != HA_OK && out->data) {
+    ha_wipe(out->data + start, out->len - start);
+    out->len = start;
+  }
+  return rc;
+}
+
+enum ha_status ha_redact(struct ha_buf *out, const char *text, size_t n, const struct ha_secret *const *secrets, size_t count) {
+  struct work w;
+  size_t i;
+  enum ha_status rc;
+  if (n == 0) return HA_OK;
+  memset(&w, 0, sizeof w);
+  w.text.bytes = text;
+  w.text.len = n;
+  rc = open_views(&w);
+  for (i = 0; rc == HA_OK && i < count; i++)
+    if (secrets[i] && secrets[i]->data && secrets[i]->len >= HA_REDACT_MIN) rc = search_secret(&w, secrets[i]);
+  if (rc == HA_OK) {
+    project(&w.text, &w.percent, false);
+    project(&w.text, &w.form, true);
+    rc = write_masked(out, &w.text);
+  }
+  close_view(&w.text, n);
+  close_view(&w.percent, n);
+  close_view(&w.form, n);
+  return rc;
+}

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+# healthauth: `make demo` shows it, `make test` proves it, `make` builds it for both runtimes. CC, CFLAGS, CPPFLAGS and LDFLAGS are yours; V=1 shows commands.
+RUNTIMES = lua5.4 luajit
+MODULES  = core curl sqlite hiredis
+BUILD    = build
+PREFIX   = /usr/local
+CFLAGS  ?= -O2 -g
+
+WARN   = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Werror
+HARDEN = -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
+OURS   = -std=c99 -fPIC -fvisibility=hidden $(WARN) $(HARDEN) -Isrc -MMD -MP
+SHARED = -shared -Wl,-z,relro,-z,now
+
+# A module is ring 0, the files of ring 1 named here, and its own part of ring 2. Nothing else decides what is in it.
+core_sys     = crypto clock
+core_libs    = -lcrypto
+curl_sys     = curl
+curl_libs    = -lcurl
+sqlite_sys   = sqlite
+sqlite_libs  = -lsqlite3
+hiredis_sys  = redis
+hiredis_libs = -lhiredis
+bind_all     = $(wildcard src/bind/*.c)
+bind_own     = $(filter src/bind/$(1)_%,$(bind_all))
+core_bind    = $(filter-out $(foreach m,curl sqlite hiredis,$(call bind_own,$(m))),$(bind_all))
+curl_bind    = src/bind/class.c src/bind/compat.c $(call bind_own,curl)
+sqlite_bind  = src/bind/class.c src/bind/compat.c $(call bind_own,sqlite)
+hiredis_bind = src/bind/class.c src/bind/compat.c $(call bind_own,hiredis)
+sources      = $(wildcard src/base/*.c) $($(1)_sys:%=src/sys/%.c) $($(1)_bind)
+objects      = $(patsubst src/bind/%.c,$(BUILD)/obj/$(1)/%.o,$(patsubst src/base/%.c,$(BUILD)/obj/base/%.o,$(2:src/sys/%.c=$(BUILD)/obj/sys/%.o)))
+ready        = $(foreach m,$(MODULES),$(if $(wildcard src/bind/$(if $(m:core=),$(m)_module,module).c),$(m)))
+run          = $(if $(V),,@printf '  %s\n' $@ &&)
+
+all: $(foreach r,$(RUNTIMES),$(ready:%=$(BUILD)/$(r)/healthauth/%.so))
+
+define ring # folder under src, folder under obj, further flags
+$(BUILD)/obj/$(2)/%.o: src/$(1)/%.c Makefile | $(BUILD)/obj/$(2)/
+	$$(run) $$(CC) $$(CPPFLAGS) $(3) $$(OURS) $$(CFLAGS) -c -o $$@ $$<
+endef
+define module # runtime, module
+$(BUILD)/$(1)/healthauth/$(2).so: $(call objects,$(1),$(call sources,$(2))) | $(BUILD)/$(1)/healthauth/
+	$$(run) $$(CC) $$(SHARED) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$($(2)_libs)
+endef
+$(eval $(call ring,base,base))
+$(eval $(call ring,sys,sys))
+$(foreach r,$(RUNTIMES),$(eval $(call ring,bind,$(r),$$$$(pkg-config --cflags $(r)))))
+$(foreach r,$(RUNTIMES),$(foreach m,$(ready),$(eval $(call module,$(r),$(m)))))
+-include $(wildcard $(BUILD)/obj/*/*.d)
+.PRECIOUS: %/
+%/: ; @mkdir -p $@
+
+# Other builds of the same sources, each in its own folder.
+ASAN = BUILD=build/asan HARDEN= SHARED='-shared -Wl,-z,nodelete' CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
+COV  = BUILD=build/cov HARDEN= CFLAGS='-O0 -g --coverage'
+build-asan: ; +@$(MAKE) --no-print-directory all $(ASAN)
+build-cov:  ; +@$(MAKE) --no-print-directory all $(COV)
+
+setup-%: ; @tools/setup.sh $*
+test:     setup-test  ; @tools/test.sh
+lint:     setup-test  ; @tools/lint.sh
+rings:    all         ; @tools/rings.sh
+rocks:    setup-test  ; @tools/rocks.sh
+asan:     build-asan  ; @tools/spec.sh lua5.4 build/asan && tools/spec.sh luajit build/asan
+coverage: setup-extra ; @tools/coverage.sh
+valgrind: setup-extra all ; @tools/valgrind.sh
+unit:     setup-test  ; @tools/unit.sh
+fuzz:     setup-test  ; @tools/fuzz.sh $(or $(TIME),60)
+clean:                ; rm -rf build
+sources-%:            ; @printf '%s\n' $(call sources,$*)
+.PHONY: all build-asan build-cov test lint rings rocks asan coverage valgrind unit fuzz clean install

@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: MIT
+-- luacheck: no max line length (a body is kept as it is sent, on one line)
+-- /api/v1/test: the ApiKey works, or an error; never false.
+
+return {
+  origin = "hand-written from the providers' paper, sections 3.2 and 3.1",
+  provider = "conneqt",
+  cases = {
+    { name = "200, empty", operation = "check",
+      response = { status = 200, headers = {}, body = "" },
+      expect = { result = true } },
+    { name = "200, HTML", operation = "check",
+      response = { status = 200, headers = { { "Content-Type", "text/html" } }, body = "<html>Welcome</html>" },
+      expect = { kind = "protocol", code = "media_type", outcome = "answered", status = 200 } },
+    { name = "204", operation = "check",
+      response = { status = 204, headers = {}, body = "" },
+      expect = { kind = "protocol", code = "unexpected_status", outcome = "answered", status = 204 } },
+    { name = "401, empty", operation = "check",
+      response = { status = 401, headers = {}, body = "" },
+      expect = { kind = "http", code = "http_401", action = "fix_credentials", outcome = "answered", status = 401 } },
+    { name = "C7, a problem", operation = "check",
+      response = { status = 401, headers = { { "Content-Type", "application/problem+json" } },
+        body = [=[{"type":"https://tools.ietf.org/html/rfc7235#section-3.1","title":"Unauthorized","status":401,"traceId":"00-84c1fd4063c38d9f3900d06e56542d48-85d1d4-00"}]=] },
+      expect = { kind = "denied", code = "http_401", action = "fix_credentials", outcome = "answered", dialect = "problem",
+        status = 401, request_id = "00-84c1fd4063c38d9f3900d06e56542d48-85d1d4-00" } },
+    { name = "500, empty", operation = "check",
+      response = { status = 500, headers = {}, body = "" },
+      expect = { kind = "http", code = "http_500", action = "retry", outcome = "answered", status = 500 } },
+    { name = "C9, a problem", operation = "check",
+      response = { status = 500, headers = { { "Content-Type", "application/problem+json" } },
+        body = [=[{"type":"about:blank","title":"Internal Server Error","status":500,"instance":"urn:uuid:123e4567-e89b-12d3-a456-426614174003"}]=] },
+      expect = { kind = "denied", code = "http_500", action = "retry", outcome = "answered", dialect = "problem", status = 500,
+        request_id = "urn:uuid:123e4567-e89b-12d3-a456-426614174003" } },
+    { name = "410 is no answer to check", operation = "check",
+      response = { status = 410, headers = {}, body = "" },
+      expect = { kind = "http", code = "http_410", action = "give_up", outcome = "answered", status = 410 } },
+    { name = "C14, 502 of a proxy", operation = "check",
+      response = { status = 502, headers = { { "Content-Type", "text/html" } },
+        body = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>" },
+      expect = { kind = "http", code = "http_502", action = "retry", outcome = "answered", status = 502 } },
+  },
+}

@@ -1,0 +1,40 @@
+-- SPDX-License-Identifier: MIT
+-- luacheck: no max line length (a body is kept as it is sent, on one line)
+-- eHealth's second factor, judged as answers to exchange. Three wrong passwords block the user: nothing here says retry.
+
+return {
+  origin = "hand-written from the providers' paper, section 1.3",
+  provider = "ehealth",
+  cases = {
+    { name = "OTP wrong, exchange", operation = "exchange",
+      response = { status = 401, headers = { { "Content-Type", "application/json; charset=utf-8" } },
+        body = [=[{"meta":{"url":"http://api.ehealth.gov.ua/oauth/tokens","type":"object","request_id":"2kmaguf9ec791885t4100051","code":401},"error":{"type":"otp_invalid","message":"Invalid OTP code."}}]=] },
+      expect = { kind = "denied", code = "otp_invalid", action = "step_up", outcome = "answered", dialect = "ehealth", status = 401,
+        request_id = "2kmaguf9ec791885t4100051", message = "Invalid OTP code." } },
+    { name = "OTP expired, exchange", operation = "exchange",
+      response = { status = 401, headers = { { "Content-Type", "application/json; charset=utf-8" } },
+        body = [=[{"meta":{"url":"http://api.ehealth.gov.ua/oauth/tokens","type":"object","request_id":"2kmaguf9ec791885t4100052","code":401},"error":{"type":"otp_expired","message":"OTP expired."}}]=] },
+      expect = { kind = "denied", code = "otp_expired", action = "step_up", outcome = "answered", dialect = "ehealth", status = 401,
+        request_id = "2kmaguf9ec791885t4100052", message = "OTP expired." } },
+    { name = "too many OTP attempts, exchange", operation = "exchange",
+      response = { status = 401, headers = { { "Content-Type", "application/json; charset=utf-8" } },
+        body = [=[{"meta":{"url":"http://api.ehealth.gov.ua/oauth/tokens","type":"object","request_id":"2kmaguf9ec791885t4100053","code":401},"error":{"type":"otp_reached_max_attempts","message":"Reached max OTP verify attempts"}}]=] },
+      expect = { kind = "denied", code = "otp_reached_max_attempts", action = "give_up", outcome = "answered", dialect = "ehealth",
+        status = 401, request_id = "2kmaguf9ec791885t4100053", message = "Reached max OTP verify attempts" } },
+    { name = "E11, OTP asked for too often, exchange", operation = "exchange",
+      response = { status = 429, headers = { { "Content-Type", "application/json; charset=utf-8" } },
+        body = [=[{"meta":{"url":"http://api.ehealth.gov.ua/oauth/tokens","type":"object","request_id":"2kmaguf9ec791885t4100054","code":429},"error":{"type":"otp_timeout","message":"Sending OTP timeout. Try later."}}]=] },
+      expect = { kind = "denied", code = "otp_timeout", action = "wait", outcome = "answered", dialect = "ehealth", status = 429,
+        request_id = "2kmaguf9ec791885t4100054", message = "Sending OTP timeout. Try later." } },
+    { name = "second factor not set, exchange", operation = "exchange",
+      response = { status = 409, headers = { { "Content-Type", "application/json; charset=utf-8" } },
+        body = [=[{"meta":{"url":"http://api.ehealth.gov.ua/oauth/tokens","type":"object","request_id":"2kmaguf9ec791885t4100055","code":409},"error":{"type":"request_conflict","message":"Factor not set"}}]=] },
+      expect = { kind = "denied", code = "request_conflict", action = "step_up", outcome = "answered", dialect = "ehealth",
+        status = 409, request_id = "2kmaguf9ec791885t4100055", message = "Factor not set" } },
+    { name = "SMS service down, under a type that says otherwise, exchange", operation = "exchange",
+      response = { status = 503, headers = { { "Content-Type", "application/json; charset=utf-8" } },
+        body = [=[{"meta":{"url":"http://api.ehealth.gov.ua/oauth/tokens","type":"object","request_id":"2kmaguf9ec791885t4100056","code":503},"error":{"type":"internal_error","message":"SMS not sent. Try later"}}]=] },
+      expect = { kind = "denied", code = "internal_error", action = "wait", outcome = "answered", dialect = "ehealth", status = 503,
+        request_id = "2kmaguf9ec791885t4100056", message = "SMS not sent. Try later" } },
+  },
+}

@@ -43,8 +43,8 @@ enum ha_status ha_percent_encode(struct ha_buf *out, const void *p, size_t n) {
 }
 
 enum ha_status ha_percent_decode(struct ha_buf *out, const char *p, size_t n, bool plus_is_space) {
-  size_t i, start = out->len;
-  enum ha_status rc = ha_buf_reserve(out, n);
+  size_t i, start = out->len, room = out->max - out->len;
+  enum ha_status rc = ha_buf_reserve(out, n < room ? n : room); /* what comes out may fit where the escapes would not */
   for (i = 0; i < n && rc == HA_OK; i++) {
     char c = p[i];
     if (c == '%') {

@@ -23,6 +23,7 @@ bool ha_same_word(const char *a, size_t alen, const char *b, size_t blen) {
 }
 
 static void skip(struct rest *r, size_t n) {
+  if (n == 0) return; /* p may be NULL then */
   r->p += n;
   r->n -= n;
 }

@@ -12,13 +12,13 @@ OURS   = -std=c99 -fPIC -fvisibility=hidden $(WARN) $(HARDEN) -Isrc -MMD -MP
 SHARED = -shared -Wl,-z,relro,-z,now
 
 # A module is ring 0, the files of ring 1 named here, and its own part of ring 2. Nothing else decides what is in it.
-core_sys     = crypto clock
+core_sys     = src/sys/clock.c src/sys/crypto.c
 core_libs    = -lcrypto
-curl_sys     = curl
+curl_sys     = $(wildcard src/sys/curl*.c)
 curl_libs    = -lcurl
-sqlite_sys   = sqlite
+sqlite_sys   = $(wildcard src/sys/sqlite*.c)
 sqlite_libs  = -lsqlite3
-hiredis_sys  = redis
+hiredis_sys  = $(wildcard src/sys/redis*.c)
 hiredis_libs = -lhiredis
 bind_all     = $(wildcard src/bind/*.c)
 bind_own     = $(filter src/bind/$(1)_%,$(bind_all))
@@ -26,7 +26,7 @@ core_bind    = $(filter-out $(foreach m,curl sqlite hiredis,$(call bind_own,$(m)
 curl_bind    = src/bind/class.c src/bind/compat.c $(call bind_own,curl)
 sqlite_bind  = src/bind/class.c src/bind/compat.c $(call bind_own,sqlite)
 hiredis_bind = src/bind/class.c src/bind/compat.c $(call bind_own,hiredis)
-sources      = $(wildcard src/base/*.c) $($(1)_sys:%=src/sys/%.c) $($(1)_bind)
+sources      = $(wildcard src/base/*.c) $($(1)_sys) $($(1)_bind)
 objects      = $(patsubst src/bind/%.c,$(BUILD)/obj/$(1)/%.o,$(patsubst src/base/%.c,$(BUILD)/obj/base/%.o,$(2:src/sys/%.c=$(BUILD)/obj/sys/%.o)))
 ready        = $(foreach m,$(MODULES),$(if $(wildcard src/bind/$(if $(m:core=),$(m)_module,module).c),$(m)))
 run          = $(if $(V),,@printf '  %s\n' $@ &&)
@@ -46,19 +46,20 @@ $(eval $(call ring,sys,sys))
 $(foreach r,$(RUNTIMES),$(eval $(call ring,bind,$(r),$$$$(pkg-config --cflags $(r)))))
 $(foreach r,$(RUNTIMES),$(foreach m,$(ready),$(eval $(call module,$(r),$(m)))))
 -include $(wildcard $(BUILD)/obj/*/*.d)
+objects: $(sort $(foreach r,$(RUNTIMES),$(call objects,$(r),$(wildcard src/*/*.c))))
 .PRECIOUS: %/
 %/: ; @mkdir -p $@
 
 # Other builds of the same sources, each in its own folder.
 ASAN = BUILD=build/asan HARDEN= SHARED='-shared -Wl,-z,nodelete' CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
 COV  = BUILD=build/cov HARDEN= CFLAGS='-O0 -g --coverage'
-build-asan: ; +@$(MAKE) --no-print-directory all $(ASAN)
-build-cov:  ; +@$(MAKE) --no-print-directory all $(COV)
+build-asan: ; +@$(MAKE) --no-print-directory $(or $(ONLY),all objects) $(ASAN)
+build-cov:  ; +@$(MAKE) --no-print-directory $(or $(ONLY),all objects) $(COV)
 
 setup-%: ; @tools/setup.sh $*
 test:     setup-test  ; @tools/test.sh
 lint:     setup-test  ; @tools/lint.sh
-rings:    all         ; @tools/rings.sh
+rings:    all objects ; @tools/rings.sh
 rocks:    setup-test  ; @tools/rocks.sh
 asan:     build-asan  ; @tools/spec.sh lua5.4 build/asan && tools/spec.sh luajit build/asan
 coverage: setup-extra ; @tools/coverage.sh
@@ -67,4 +68,4 @@ unit:     setup-test  ; @tools/unit.sh
 fuzz:     setup-test  ; @tools/fuzz.sh $(or $(TIME),60)
 clean:                ; rm -rf build
 sources-%:            ; @printf '%s\n' $(call sources,$*)
-.PHONY: all build-asan build-cov test lint rings rocks asan coverage valgrind unit fuzz clean install
+.PHONY: all objects build-asan build-cov test lint rings rocks asan coverage valgrind unit fuzz clean install

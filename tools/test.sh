@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Everything that must be green, side by side: test.sh [JOB ...] (all jobs by default; `test.sh list` names them). A job's output is in
+# build/log/JOB.log; a failed one shows the end of it here. The last line adds all runs up. Every job is run by tools/alone.py: nothing that
+# it started may outlive it, and none takes longer than LIMIT seconds.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+. tools/common.sh
+jobs=${JOBS:-$(nproc)}; [ "$jobs" -ge 2 ] || jobs=2
+limit=${LIMIT:-540}
+logs=$PWD/build/log; mkdir -p "$logs"
+started=$SECONDS
+
+# NAME: command. The longest first, so that the short ones fill the gaps. A job without a closing line of its own counts as one.
+declare -A job
+order=()
+plan() { order+=("$1"); job[$1]=$2; }
+plan spec-asan-lua5.4 'tools/spec.sh lua5.4 build/asan'
+plan lint             'JOBS=1 tools/lint.sh'
+plan spec-lua5.4      'tools/spec.sh lua5.4'
+plan spec-luajit      'tools/spec.sh luajit'
+plan spec-asan-luajit 'tools/spec.sh luajit build/asan'
+plan unit             'tools/unit.sh'
+plan rocks            'tools/rocks.sh'
+plan fuzz-replay      'tools/fuzz.sh replay'
+plan json-agree       'tools/unit.sh build/asan json_judge_main && python3 test/json_agree.py build/asan/test/json_judge_main spec/corpus/json.txt'
+plan rings            'tools/rings.sh'
+if [ "${1:-}" = list ]; then printf '%s\n' "${order[@]}"; exit; fi
+[ $# -eq 0 ] || order=("$@")
+
+# Both builds come first: the jobs only read them.
+build() { # NAME COMMAND...
+  local name=$1; shift
+  if "$@" >"$logs/$name.log" 2>&1; then return; fi
+  echo "== $name"; tail -n 40 "$logs/$name.log"; failed=$((failed + 1))
+}
+build build make --no-print-directory -j"$jobs" all objects
+build build-asan make --no-print-directory -j"$jobs" build-asan
+[ "$failed" -eq 0 ] || { total; exit 1; }
+echo "built in $((SECONDS - started)) s"
+
+finish() { # NAME: adds one job up
+  local name=$1 log=$logs/$1.log rc
+  rc=$(cat "$logs/$name.rc" 2>/dev/null || echo 1)
+  case $name in
+    json-agree) [ -n "$(closing "$log")" ] || echo "$([ "$rc" -eq 0 ] && echo '1 passed, 0' || echo '0 passed, 1') failed, 0 skipped" >>"$log" ;;
+  esac
+  if add "$name" "$rc" "$log" >"$logs/note"; then mark=ok; else mark=FAILED; fi
+  printf '%-18s %-6s %4s s  %s\n' "$name" "$mark" "$(cat "$logs/$name.time" 2>/dev/null)" "$(sed -n '/passed, .* failed, .* skipped$/h; ${x;p}' "$log")"
+  [ "$mark" = ok ] || { cat "$logs/note"; echo "---- build/log/$name.log"; tail -n 60 "$log"; echo '----'; }
+}
+
+declare -A running
+cleanup() { for pid in "${!running[@]}"; do kill "$pid" 2>/dev/null; done; wait; }
+trap 'cleanup; exit 130' INT TERM HUP
+collect() {
+  local pid
+  wait -n -p pid "${!running[@]}"
+  finish "${running[$pid]}"; unset "running[$pid]"
+}
+for name in "${order[@]}"; do
+  [ -n "${job[$name]:-}" ] || { echo "no such job: $name"; failed=$((failed + 1)); continue; }
+  while [ ${#running[@]} -ge "$jobs" ]; do collect; done
+  rm -f "$logs/$name.rc"
+  (
+    from=$SECONDS
+    python3 tools/alone.py "$limit" bash -c "${job[$name]}" >"$logs/$name.log" 2>&1 </dev/null & child=$!
+    trap 'kill "$child" 2>/dev/null' TERM
+    wait "$child"; echo $? >"$logs/$name.rc"; echo $((SECONDS - from)) >"$logs/$name.time"
+  ) &
+  running[$!]=$name
+done
+while [ ${#running[@]} -gt 0 ]; do collect; done
+echo "$((SECONDS - started)) s"
+total

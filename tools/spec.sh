@@ -12,4 +12,5 @@ if [ "$build" = build/asan ]; then
   . tools/asan_env.sh
 fi
 [ $# -gt 0 ] || set -- spec
-exec "$runtime" /usr/bin/busted -o tools/ci_output.lua --pattern=_spec "$@"
+# RUN_UNDER: a program to run the runtime under, such as valgrind (tools/valgrind.sh).
+exec ${RUN_UNDER:-} "$runtime" /usr/bin/busted -o tools/ci_output.lua --pattern=_spec "$@"

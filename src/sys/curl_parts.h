@@ -1,0 +1,58 @@
+/* curl_parts.h - what the files of the curl transport share and nobody else sees. */
+#ifndef HA_CURL_PARTS_H
+#define HA_CURL_PARTS_H
+
+#include <curl/curl.h>
+#include <signal.h>
+#include <sys/types.h>
+
+#include "curl.h"
+
+#if LIBCURL_VERSION_NUM < 0x075500
+#  error "libcurl 7.85.0 or newer is needed"
+#endif
+
+enum { HA_CURL_LINKS = 16 };
+
+/* One easy handle with the sockets that it has open. Its address is what libcurl's socket callbacks hold, so it lives as long as easy. */
+struct ha_curl_handle {
+  CURL *easy;
+  pid_t owner;
+  struct ha_curl_handle *next; /* in the list of handles that a fork left behind */
+  int links[HA_CURL_LINKS];    /* -1: free */
+};
+
+/* One exchange while it runs; the callbacks write here. */
+struct ha_curl_exchange {
+  const struct ha_curl_request *request;
+  struct ha_http1 *answer;
+  struct ha_curl_handle *handle;
+  size_t sent;           /* body bytes handed to libcurl */
+  unsigned begun;        /* how often libcurl was about to send the request */
+  bool rewound;          /* it wanted to send the body again */
+  bool foreign_peer;     /* http would have gone to an address that is not loopback */
+  char error[CURL_ERROR_SIZE]; /* looked into, never shown */
+  long verified;         /* X509_V_... of the chain */
+  struct curl_slist *headers, *resolve;
+  CURLU *url;
+};
+
+/* Every option of one exchange. On failure what was made so far hangs on x. */
+CURLcode ha_curl_setup(CURL *easy, struct ha_curl_exchange *x);
+void ha_curl_setup_free(struct ha_curl_exchange *x); /* wipes the header lines */
+
+/* Why it failed. code may be CURLE_OK: then the answer was not whole. */
+void ha_curl_verdict(struct ha_curl_failure *f, CURLcode code, const struct ha_curl_exchange *x);
+
+/* curl_global_init once a process, with the TLS key log of the environment kept out. */
+bool ha_curl_global(void);
+
+/* A write to a connection that the peer closed must not kill the program, whose signal handling is its own. */
+struct ha_curl_signals {
+  sigset_t before;
+  bool blocked, was_pending;
+};
+void ha_curl_signals_hold(struct ha_curl_signals *s);
+void ha_curl_signals_release(struct ha_curl_signals *s);
+
+#endif

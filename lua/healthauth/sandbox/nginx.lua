@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The sandbox inside nginx (Debian's, with the Lua module). One worker holds one sandbox; tools/sandbox-server writes the configuration.
--- serve.answer() is the content handler of the providers, serve.control() that of /control/: faults, codes, revocation, counts.
+-- nginx.answer() is the content handler of the providers, nginx.control() that of /control/: faults, codes, revocation, counts.
 -- What a fault does to an answer on its way is done to real bytes here: a closed connection, a cut body, a late one.
 
 local core = require "healthauth.core"
@@ -10,7 +10,7 @@ local sandbox = require "healthauth.sandbox"
 local SLICES = 20 -- a slow body leaves in so many pieces
 local REASONS = { [200] = "OK", [201] = "Created", [302] = "Found", [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden" }
 
-local serve = {}
+local nginx = {}
 local box
 
 -- The worker's own sandbox, made at the first request: seed and settings come from the environment that nginx passes on.
@@ -29,9 +29,8 @@ local function request()
     for _, one in ipairs(type(value) == "table" and value or { value }) do headers[#headers + 1] = { name, one } end
   end
   local body = ngx.req.get_body_data()
-  return {
-    method = ngx.req.get_method(), url = ngx.var.scheme .. "://" .. ngx.var.http_host .. ngx.var.request_uri, headers = headers, body = body,
-  }
+  local url = ngx.var.scheme .. "://" .. ngx.var.http_host .. ngx.var.request_uri
+  return { method = ngx.req.get_method(), url = url, headers = headers, body = body }
 end
 
 -- Status and headers; the rest of the answer is framed by Content-Length.
@@ -68,7 +67,7 @@ local function drip(response, seconds)
 end
 
 --- Content handler: answers as the emulated providers.
-function serve.answer()
+function nginx.answer()
   local response, effect = instance():answer(request())
   effect = effect or {}
   if effect.lost or not response then return ngx.exit(444) end -- closes the connection without a byte
@@ -95,7 +94,7 @@ local CONTROL = {
 }
 
 --- Content handler of /control/: plays the operator. Only on the loopback listeners that tools/sandbox-server makes.
-function serve.control()
+function nginx.control()
   local seen = request()
   local action = CONTROL[ngx.var.uri:match("^/control/([%a_]+)$") or ""]
   local fields = core.json_decode(seen.body ~= "" and seen.body or "{}")
@@ -113,4 +112,4 @@ function serve.control()
   ngx.print(response.body)
 end
 
-return serve
+return nginx

@@ -37,6 +37,8 @@ static int hex_value(char c) {
   return -1;
 }
 
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+
 /* One character of the text as a lenient decoder reads it: how many bytes it is made of, 1 or 3. */
 static size_t decode_one(const char *p, size_t n, bool plus_is_space, char *c) {
   *c = *p == '+' && plus_is_space ? ' ' : *p;
@@ -78,6 +80,21 @@ static enum ha_status search_all(struct work *w, const char *pattern, size_t m) 
   return rc;
 }
 
+/* The usual escaped spellings as they stand: the decoded views miss one that a stray "%" before it swallows. */
+static enum ha_status search_escaped(struct work *w, struct ha_buf *code, const struct ha_secret *s) {
+  size_t i;
+  enum ha_status rc = ha_percent_encode(code, s->data, s->len);
+  if (rc != HA_OK || code->len == s->len) return rc; /* the same as the secret */
+  rc = search(&w->text, code->data, code->len);
+  for (i = 0; i < code->len; i++) {
+    if (code->data[i] != '%') continue;
+    code->data[i + 1] = lower(code->data[i + 1]);
+    code->data[i + 2] = lower(code->data[i + 2]);
+    i += 2;
+  }
+  return rc == HA_OK ? search(&w->text, code->data, code->len) : rc;
+}
+
 /* Base64 of the secret alone, with and without padding. */
 static enum ha_status search_base64(struct work *w, struct ha_buf *code, const struct ha_secret *s, bool url) {
   size_t bare = (s->len * 8 + 5) / 6;
@@ -111,7 +128,8 @@ static enum ha_status search_secret(struct work *w, const struct ha_secret *s) {
   enum ha_status rc;
   if (s->len > SIZE_MAX / 8 - 4) return HA_TOOBIG; /* lengths are counted in bits below */
   rc = search_all(w, s->data, s->len);
-  ha_buf_init(&code, (s->len + 4) * 2);
+  ha_buf_init(&code, (s->len + 4) * 3);
+  if (rc == HA_OK) rc = search_escaped(w, &code, s);
   for (url = 0; rc == HA_OK && url < 2; url++) {
     ha_buf_clear(&code);
     rc = search_base64(w, &code, s, url == 1);

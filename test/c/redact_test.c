@@ -42,6 +42,7 @@ static const struct row ROWS[] = {
   {{"100%25x"}, "100%25x 100%2525x", "[secret] [secret]"},
   {{"100%"}, "100% 100%25", "[secret] [secret]"},
   {{"abcd"}, "%abcd %61bcd %6 %", "%[secret] [secret] %6 %"},
+  {{"ab/cd"}, "%ab%2Fcd %ab%2fcd", "%[secret] %[secret]"}, /* the stray % takes the first two letters for an escape */
   {{"abcd"}, "x%61%62%63%64%65", "x[secret]%65"},
   {{"\xD0\xBA\xD0\xBB"}, "\xD0\xBA\xD0\xBB %D0%BA%d0%bb", "[secret] [secret]"},
   {{"test"}, "dGVzdA== dGVzdA dGVzdA%3D%3D", "[secret] [secret] [secret]"},

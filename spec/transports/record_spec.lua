@@ -77,7 +77,7 @@ describe("the record transport", function()
   end)
 
   it("refuses options that make no sense", function()
-    for _, case in ipairs { { nil, "a table of options" }, { {}, "transport and file are needed" },
+    for _, case in ipairs { { nil, "table expected, got nil" }, { {}, "transport and file are needed" },
       { { file = path }, "transport and file" },
       { { transport = inner, file = 1 }, "file: expected a string" }, { { transport = inner, fiel = path }, "unknown option 'fiel'" } } do
       local ok, message = pcall(record.new, case[1])

@@ -61,14 +61,17 @@ describe("the replay transport", function()
     assert.equal(200, list[1].response.status)
   end)
 
-  it("answers nothing once closed", function()
+  it("raises once closed, and may be closed again", function()
     local transport = replay { exchanges = exchanges() }
     assert.is_true(transport:close())
-    missed(transport, asked("POST", "/token"))
+    assert.is_true(transport:close())
+    local ok, message = pcall(transport.perform, transport, asked("POST", "/token"))
+    assert.is_false(ok)
+    assert.matches("the transport is closed", message)
   end)
 
   it("refuses options that make no sense", function()
-    for _, case in ipairs { { nil, "a table of options" }, { {}, "one of file and exchanges" },
+    for _, case in ipairs { { nil, "table expected, got nil" }, { {}, "one of file and exchanges" },
       { { file = "x", exchanges = {} }, "one of" },
       { { exchanges = {}, order = "random" }, "order: expected strict or any" },
       { { exchanges = { 1 } }, "exchanges: expected [1].request" },

@@ -82,11 +82,20 @@ describe("the sandbox transport", function()
     assert.has_error(function() transport_of { sandbox = box, seed = "x" } end)
   end)
 
-  it("answers nothing once closed", function()
+  it("raises once closed, and may be closed again", function()
     assert.is_true(transport:close())
     assert.is_true(transport:close())
-    local response, failure = transport:perform(request)
-    assert.is_nil(response)
-    assert.equal("not_sent", failure.outcome)
+    local ok, message = pcall(transport.perform, transport, request)
+    assert.is_false(ok)
+    assert.matches("the transport is closed", message)
+  end)
+
+  it("refuses options that make no sense, in the caller's file", function()
+    for _, case in ipairs { { { sede = 1 }, "unknown option 'sede'" }, { 1, "table expected, got number" } } do
+      local ok, message = pcall(function() local made = transport_of(case[1]) return made end)
+      assert.is_false(ok)
+      assert.is_truthy(message:find("bad argument #1 to 'sandbox' (" .. case[2], 1, true), message)
+      if _VERSION ~= "Lua 5.1" or jit then assert.matches("sandbox_spec%.lua:%d+:", message) end
+    end
   end)
 end)

@@ -8,6 +8,11 @@ local mask = require "healthauth.mask"
 
 local OPTIONS = { transport = "table", file = "string", secrets = "table" }
 
+-- A programmer's mistake, told where the constructor was called.
+local function wrong(what)
+  error("bad argument #1 to 'record' (" .. what .. ")", 3)
+end
+
 local Transport = {}
 Transport.__index = Transport
 Transport.__name = "healthauth.transports.record"
@@ -17,14 +22,14 @@ Transport.__name = "healthauth.transports.record"
 ---  secrets? (further header, member or field names whose values are secret)
 ---@return table transport perform, close, wait where the inner one has it
 local function new(options)
-  if type(options) ~= "table" then error("record: expected a table of options", 2) end
+  if type(options) ~= "table" then wrong("table expected, got " .. type(options)) end
   for name, value in pairs(options) do
-    if not OPTIONS[name] then error("record: unknown option '" .. tostring(name) .. "'", 2) end
+    if not OPTIONS[name] then wrong("unknown option '" .. tostring(name) .. "'") end
     if type(value) ~= OPTIONS[name] and not (name == "transport" and type(value) == "userdata") then
-      error("record: " .. name .. ": expected a " .. OPTIONS[name], 2)
+      wrong(name .. ": expected a " .. OPTIONS[name])
     end
   end
-  if not options.transport or not options.file then error("record: transport and file are needed", 2) end
+  if not options.transport or not options.file then wrong("transport and file are needed") end
   local self = setmetatable({ inner = options.transport, file = options.file, items = {},
     masker = mask.new { names = options.secrets } }, Transport)
   local inner = options.transport

@@ -6,6 +6,11 @@ local cassette = require "healthauth.cassette"
 
 local OPTIONS = { file = "string", exchanges = "table", order = "string", matches = "function" }
 
+-- A programmer's mistake, told where the constructor was called.
+local function wrong(what)
+  error("bad argument #1 to 'replay' (" .. what .. ")", 3)
+end
+
 local Transport = {}
 Transport.__index = Transport
 Transport.__name = "healthauth.transports.replay"
@@ -25,22 +30,22 @@ end
 ---  (the first one not used yet that matches); matches(request, recorded) -> boolean instead of method and path
 ---@return table transport perform, remaining, close
 local function new(options)
-  if type(options) ~= "table" then error("replay: expected a table of options", 2) end
+  if type(options) ~= "table" then wrong("table expected, got " .. type(options)) end
   for name, value in pairs(options) do
-    if not OPTIONS[name] then error("replay: unknown option '" .. tostring(name) .. "'", 2) end
-    if type(value) ~= OPTIONS[name] then error("replay: " .. name .. ": expected a " .. OPTIONS[name], 2) end
+    if not OPTIONS[name] then wrong("unknown option '" .. tostring(name) .. "'") end
+    if type(value) ~= OPTIONS[name] then wrong(name .. ": expected a " .. OPTIONS[name]) end
   end
-  if (options.file == nil) == (options.exchanges == nil) then error("replay: expected one of file and exchanges", 2) end
+  if (options.file == nil) == (options.exchanges == nil) then wrong("expected one of file and exchanges") end
   local order = options.order or "strict"
-  if order ~= "strict" and order ~= "any" then error("replay: order: expected strict or any", 2) end
-  local items, wrong = options.exchanges, nil -- luacheck: ignore 311
+  if order ~= "strict" and order ~= "any" then wrong("order: expected strict or any") end
+  local items, misfit = options.exchanges, nil -- luacheck: ignore 311
   if items then
-    wrong = cassette.check(items)
-    wrong = wrong and "exchanges: expected " .. wrong
+    misfit = cassette.check(items)
+    misfit = misfit and "exchanges: expected " .. misfit
   else
-    items, wrong = cassette.read(options.file)
+    items, misfit = cassette.read(options.file)
   end
-  if wrong then error("replay: " .. wrong, 2) end
+  if misfit then wrong(misfit) end
   return setmetatable({ items = items, used = {}, next = 1, order = order, matches = options.matches or same_place }, Transport)
 end
 
@@ -61,7 +66,8 @@ end
 ---@return table|nil response
 ---@return table|nil failure
 function Transport:perform(request)
-  local index = not self.closed and self:find(request)
+  if self.closed then error("the transport is closed", 2) end
+  local index = self:find(request)
   if not index then
     return nil, { kind = "network", code = "cassette_miss", outcome = "not_sent",
       message = "the cassette holds no answer to " .. tostring(request.method) .. " " .. path_of(request.url) }
@@ -85,7 +91,7 @@ function Transport:remaining()
   return count
 end
 
---- Refuses every further request.
+--- Ends the replay; a closed transport performs no more.
 ---@return boolean
 function Transport:close()
   self.closed = true

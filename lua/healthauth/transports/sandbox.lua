@@ -43,9 +43,15 @@ end
 ---@return table transport perform, close; and the sandbox's own access_code, consent, revoke, expire, advance, fault, count, replays
 local function new(options)
   options = options or {}
-  local owned = options.sandbox
-  if owned and next(options, next(options)) then error("sandbox: no further options beside it", 2) end
-  local self = { sandbox = owned or sandbox.new(options) }
+  if type(options) ~= "table" then error("bad argument #1 to 'sandbox' (table expected, got " .. type(options) .. ")", 2) end
+  local box = options.sandbox
+  if box and next(options, next(options)) then error("bad argument #1 to 'sandbox' (no further option goes with sandbox)", 2) end
+  if not box then
+    local ok, made = pcall(sandbox.new, options)
+    if not ok then error("bad argument #1 to 'sandbox' (" .. made:gsub("^[^:]*:%d+: ", "") .. ")", 2) end
+    box = made
+  end
+  local self = { sandbox = box }
   self.credentials = self.sandbox.credentials
   return setmetatable(self, Transport)
 end
@@ -55,7 +61,7 @@ end
 ---@return table|nil response
 ---@return table|nil failure
 function Transport:perform(request)
-  if self.closed then return fail("network", "connect_failed", "the transport is closed", "not_sent") end
+  if self.closed then error("the transport is closed", 2) end
   if not self.sandbox:plays(request.url) then
     return fail("network", "connect_failed", "the sandbox plays no provider at this address", "not_sent")
   end

@@ -1,0 +1,15 @@
+/* bytes.h - a wiping buffer that Lua owns, for the length of one C function.
+ * Pushes a userdata whose __gc frees and wipes the buffer, so that an error raised anywhere loses nothing. */
+#ifndef LHA_BYTES_H
+#define LHA_BYTES_H
+
+#include "base/buf.h"
+#include "compat.h"
+
+void lha_bytes_open(lua_State *L);
+struct ha_buf *lha_bytes_new(lua_State *L, size_t max);
+
+/* The status of ring 0 as an error where nothing else is sensible: raises "not enough memory" or "too large". HA_OK does nothing. */
+void lha_must(lua_State *L, enum ha_status rc);
+
+#endif

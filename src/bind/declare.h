@@ -1,0 +1,38 @@
+/* declare.h - reading a declaration table: each reader checks one member, and raises "path.member: expected ..." when it is wrong.
+ * A cursor is a table on the Lua stack plus its path for people. Texts are copied into the arena. Metamethods are not asked. */
+#ifndef LHA_DECLARE_H
+#define LHA_DECLARE_H
+
+#include "base/arena.h"
+#include "provider.h"
+
+struct lha_cursor {
+  lua_State *L;
+  struct ha_arena *arena;
+  int table;       /* absolute index of the table that is read */
+  char path[160];  /* "operations.refresh" */
+};
+
+/* Raises "path.member: expected what". member may be NULL. */
+int lha_declare_bad(const struct lha_cursor *c, const char *member, const char *what);
+
+/* Refuses every key that is not in the NULL-ended list. */
+void lha_declare_only(const struct lha_cursor *c, const char *const *known);
+
+/* c.member as a new cursor: pushes the table and answers true; false when it is absent (raises if required or no table). */
+bool lha_declare_enter(const struct lha_cursor *c, const char *member, bool required, struct lha_cursor *inner);
+
+const char *lha_declare_text(const struct lha_cursor *c, const char *member, const char *otherwise, bool required); /* 1-2048 bytes, printable */
+bool lha_declare_flag(const struct lha_cursor *c, const char *member, bool otherwise);
+int lha_declare_choice(const struct lha_cursor *c, const char *member, const char *const *words, int otherwise, const char *what);
+void lha_declare_statuses(const struct lha_cursor *c, const char *member, bool required, struct lha_statuses *out);
+int lha_declare_texts(const struct lha_cursor *c, const char *member, const char ***out); /* a list of texts; the count */
+
+/* The table's keys, sorted, as a list on the stack (they must be names); the count. */
+int lha_declare_keys(const struct lha_cursor *c);
+
+/* A block of the arena; raises when there is no memory. */
+void *lha_declare_alloc(const struct lha_cursor *c, size_t size);
+char *lha_declare_copy(const struct lha_cursor *c, const char *p, size_t n);
+
+#endif

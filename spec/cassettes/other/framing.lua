@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A body that only the connection's end framed counts when it is complete JSON, or empty.
+-- A body that only the connection's end framed counts when it is complete JSON, or empty. Else a success is no success, and only the status
+-- of a refusal is believed.
 
 return {
   origin = "hand-written from the providers' paper, sections 4 and 5",
@@ -12,21 +13,25 @@ return {
     { name = "a cut success", operation = "exchange",
       response = { status = 200, headers = { { "Content-Type", "application/json; charset=utf-8" } }, close_delimited = true,
         body = [=[{"token":"ea4f820e-f352]=] },
-      expect = { kind = "protocol", code = "body_truncated", action = "reauthorize", outcome = "unknown", status = 200 } },
+      expect = { kind = "network", code = "body_truncated", action = "reauthorize", outcome = "unknown", status = 200 } },
     { name = "a complete problem", operation = "verify",
       response = { status = 403, headers = { { "Content-Type", "application/problem+json" } }, close_delimited = true,
         body = [=[{"type":"about:blank","title":"Forbidden"}]=] },
       expect = { kind = "denied", code = "http_403", action = "fix_credentials", outcome = "answered", dialect = "problem",
         status = 403 } },
+    { name = "a cut problem", operation = "verify",
+      response = { status = 403, headers = { { "Content-Type", "application/problem+json" } }, close_delimited = true,
+        body = [=[{"type":"about:blank","ti]=] },
+      expect = { kind = "http", code = "http_403", action = "fix_credentials", outcome = "answered", status = 403 } },
     { name = "an HTML page", operation = "verify",
       response = { status = 503, headers = { { "Content-Type", "text/html" } }, close_delimited = true, body = "<html>Down" },
-      expect = { kind = "protocol", code = "body_truncated", action = "retry", outcome = "unknown", status = 503 } },
+      expect = { kind = "http", code = "http_503", action = "wait", outcome = "answered", status = 503 } },
     { name = "gone, empty", operation = "verify",
       response = { status = 410, headers = {}, close_delimited = true, body = "" },
       expect = { result = false } },
     { name = "gone, a page that may have been cut", operation = "verify",
       response = { status = 410, headers = { { "Content-Type", "text/html" } }, close_delimited = true, body = "<html>Gone" },
-      expect = { kind = "protocol", code = "body_truncated", action = "retry", outcome = "unknown", status = 410 } },
+      expect = { kind = "network", code = "body_truncated", action = "retry", outcome = "unknown", status = 410 } },
     { name = "valid, empty", operation = "verify",
       response = { status = 200, headers = {}, close_delimited = true, body = "" },
       expect = { result = true } },
@@ -37,6 +42,14 @@ return {
     { name = "a cut object", operation = "verify",
       response = { status = 200, headers = { { "Content-Type", "application/json; charset=utf-8" } }, close_delimited = true,
         body = [=[{"a":1]=] },
-      expect = { kind = "protocol", code = "body_truncated", action = "retry", outcome = "unknown", status = 200 } },
+      expect = { kind = "network", code = "body_truncated", action = "retry", outcome = "unknown", status = 200 } },
+    { name = "a cut answer to a call", operation = "call", provider = "pkb",
+      response = { status = 200, headers = { { "Content-Type", "application/json; charset=utf-8" } }, close_delimited = true,
+        body = [=[{"a":1]=] },
+      expect = { kind = "network", code = "body_truncated", action = "retry", outcome = "unknown" } },
+    { name = "a whole answer to a call", operation = "call", provider = "pkb",
+      response = { status = 200, headers = { { "Content-Type", "application/json; charset=utf-8" } }, close_delimited = true,
+        body = [=[{"a":1}]=] },
+      expect = { response = true } },
   },
 }

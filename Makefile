@@ -12,7 +12,7 @@ OURS   = -std=c99 -fPIC -fvisibility=hidden $(WARN) $(HARDEN) -Isrc -MMD -MP
 SHARED = -shared -Wl,-z,relro,-z,now
 
 # A module is ring 0, the files of ring 1 named here, and its own part of ring 2. Nothing else decides what is in it.
-core_sys     = src/sys/clock.c src/sys/crypto.c
+core_sys     = src/sys/clock.c src/sys/crypto.c src/sys/private_file.c
 core_libs    = -lcrypto
 curl_sys     = $(wildcard src/sys/curl*.c)
 curl_libs    = -lcurl

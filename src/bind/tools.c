@@ -11,6 +11,7 @@
 #include "bytes.h"
 #include "sys/clock.h"
 #include "sys/crypto.h"
+#include "sys/private_file.h"
 
 enum { RANDOM_MAX = 1024, TEXT_MAX = 64 * 1024 * 1024 };
 
@@ -259,6 +260,25 @@ static int monotonic(lua_State *L) {
   return 1;
 }
 
+/* read_private(path, max) -> content | nil, why */
+static int read_private(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1), *why;
+  double max = luaL_checknumber(L, 2);
+  struct ha_buf *out;
+  luaL_argcheck(L, max >= 1 && max <= TEXT_MAX, 2, "out of range");
+  out = lha_bytes_new(L, (size_t)max);
+  why = ha_private_file_read(path, out);
+  if (why) {
+    ha_buf_free(out);
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    return 2;
+  }
+  lua_pushlstring(L, out->data ? out->data : "", out->len);
+  ha_buf_free(out);
+  return 1;
+}
+
 const luaL_Reg lha_tools[] = {{"sha256", sha256},
                               {"hmac_sha256", hmac_sha256},
                               {"random", random_bytes},
@@ -275,6 +295,7 @@ const luaL_Reg lha_tools[] = {{"sha256", sha256},
                               {"equal", equal},
                               {"clean", clean},
                               {"url", url},
+                              {"read_private", read_private},
                               {"time", unix_time},
                               {"monotonic", monotonic},
                               {NULL, NULL}};

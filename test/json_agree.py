@@ -15,9 +15,10 @@ import subprocess
 import sys
 
 DEPTH, VALUES = 32, 100000
-ALPHABET = [b'{', b'}', b'[', b']', b'"', b':', b',', b'\\', b'\\u', b'\\u0061', b'\\ud83d', b'\\ude00', b'\\"', b'0', b'1', b'9', b'-',
-            b'+', b'.', b'e', b'E', b'e308', b'e309', b'1e-400', b' ', b'\n', b'\t', b'\r', b'\x00', b'\x0b', b'\x1f', b'\x7f', b'\x80', b'\xc3',
-            b'\xa9', b'\xc3\xa9', b'\xed\xa0\x80', b'\xf0\x9f\x98\x80', b'\xef\xbb\xbf', b'true', b'null', b'a', b'"a":', b',"a":1', b'[]', b'/']
+ALPHABET = [b'{', b'}', b'[', b']', b'"', b':', b',', b'\\', b'\\u', b'\\u0061', b'\\ud83d', b'\\ude00', b'\\"', b'0', b'1', b'9',
+            b'-', b'+', b'.', b'e', b'E', b'e308', b'e309', b'1e-400', b' ', b'\n', b'\t', b'\r', b'\x00', b'\x0b', b'\x1f', b'\x7f',
+            b'\x80', b'\xc3', b'\xa9', b'\xc3\xa9', b'\xed\xa0\x80', b'\xf0\x9f\x98\x80', b'\xef\xbb\xbf', b'true', b'null', b'a',
+            b'"a":', b',"a":1', b'[]', b'/']
 BORDER = 2 ** 1024 - 2 ** 970  # from here on a decimal rounds to infinity
 
 

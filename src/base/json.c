@@ -250,7 +250,7 @@ static bool below_border(const char *at, const char *end) {
 }
 
 /* By hand, because strtod follows the locale. whole: digits before the point; [at, end): all digits and the point. */
-static bool finite(const char *at, const char *end, size_t whole, int64_t exponent) {
+static bool holds(const char *at, const char *end, size_t whole, int64_t exponent) {
   const char *point = at + whole, *first = at;
   int64_t place;
   while (first < end && (*first == '0' || *first == '.')) first++;
@@ -284,7 +284,7 @@ static bool number(struct judge *j) {
       if (exponent < INT64_MAX / 100) exponent = exponent * 10 + (j->text[j->at] - '0');
     if (minus) exponent = -exponent;
   }
-  if (!finite(j->text + from, j->text + end, whole, exponent)) return wrong(j, HA_JSON_NUMBER, start);
+  if (!holds(j->text + from, j->text + end, whole, exponent)) return wrong(j, HA_JSON_NUMBER, start);
   return true;
 }
 

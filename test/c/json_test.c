@@ -158,6 +158,13 @@ static void add_object(struct ha_buf *out, int n, int twice, const char *prefix)
   CHECK(ok);
 }
 
+/* The offset of the last name's opening quote. */
+static size_t last_name(const struct ha_buf *text) {
+  size_t i = text->len, quotes = 0;
+  while (quotes < 2) quotes += text->data[--i] == '"';
+  return i;
+}
+
 /* Any size of object, sorted in runs and merges: no name is lost, the one that is there twice is found. */
 static void many_names(void) {
   static const char *const prefixes[] = {"", "the same long beginning of every single name in this object, ", "\\u0061"};
@@ -166,11 +173,14 @@ static void many_names(void) {
   ha_buf_init(&text, 64 * 1024 * 1024);
   for (p = 0; p < 3; p++)
     for (n = 1; n < 150; n += n < 70 ? 1 : 13) {
+      struct ha_json_verdict verdict;
       int twice;
       for (twice = -1; twice < n; twice += 1 + n / 8) {
         ha_buf_clear(&text);
         add_object(&text, n, twice, prefixes[p]);
-        CHECK_EQ_INT(ha_json_judge(text.data, text.len, &LIMITS).fault, twice < 0 ? HA_JSON_FINE : HA_JSON_DUPLICATE);
+        verdict = ha_json_judge(text.data, text.len, &LIMITS);
+        CHECK_EQ_INT(verdict.fault, twice < 0 ? HA_JSON_FINE : HA_JSON_DUPLICATE);
+        CHECK_EQ_INT(verdict.offset, twice < 0 ? text.len : last_name(&text)); /* of two, the one further on */
       }
     }
   ha_buf_clear(&text);

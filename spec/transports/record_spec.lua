@@ -30,7 +30,7 @@ describe("the record transport", function()
     inner:fault { kind = "lost_answer" }
     local nothing, failure = transport:perform((requests(code)))
     assert.is_nil(nothing)
-    assert.equal("body_truncated", failure.code)
+    assert.equal("connection_lost", failure.code)
     assert.is_true(transport:close())
   end)
 

@@ -26,8 +26,8 @@ describe("the sandbox transport", function()
 
   it("turns faults into failures of the transport contract", function()
     for _, case in ipairs {
-      { { kind = "lost_answer" }, { "network", "body_truncated", "unknown" } },
-      { { kind = "lost_request" }, { "network", "body_truncated", "unknown" } },
+      { { kind = "lost_answer" }, { "network", "connection_lost", "unknown" } },
+      { { kind = "lost_request" }, { "network", "connection_lost", "unknown" } },
       { { kind = "refused" }, { "network", "connect_failed", "not_sent" } },
       { { kind = "delay", seconds = 15 }, { "timeout", "timeout", "unknown" } },
       { { kind = "slow", seconds = 20 }, { "timeout", "timeout", "unknown" } },

@@ -6,8 +6,8 @@ local sandbox = require "healthauth.sandbox"
 
 local FORWARDED = { "access_code", "consent", "revoke", "expire", "advance", "fault", "count", "replays", "now" }
 local LOST = {
-  answer = { code = "body_truncated", message = "the connection closed before an answer came", outcome = "unknown" },
-  request = { code = "body_truncated", message = "the connection closed before an answer came", outcome = "unknown" },
+  answer = { code = "connection_lost", message = "the connection closed before an answer came", outcome = "unknown" },
+  request = { code = "connection_lost", message = "the connection closed before an answer came", outcome = "unknown" },
   connection = { code = "connect_failed", message = "connection refused", outcome = "not_sent" },
 }
 

@@ -11,7 +11,7 @@ mkdir -p build/lint
 one() {
   local tool=$1 file=$2 vm out; shift 2
   local flags=(-std=c99 -Isrc -Itest/c -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings)
-  local vms=(lua5.4); case $file in src/bind/*) vms=(lua5.4 luajit) ;; esac
+  local vms=(lua5.4); case $file in src/bind/*) vms=(lua5.4 luajit) flags+=(-include tools/lint_lua.h) ;; esac
   for vm in "${vms[@]}"; do
     case $tool in
       tidy) out=$(clang-tidy --quiet "$file" -- "${flags[@]}" $(pkg-config --cflags "$vm") 2>&1) || { echo "$out"; return 1; } ;;
@@ -33,7 +33,8 @@ each() { printf '%s\n' "${c_files[@]}" | xargs -r -P "$jobs" -n 1 "$0" --one "$1
 if [ -n "$all" ]; then
   check luacheck luacheck -q --no-color .
   check cppcheck cppcheck -q -j "$jobs" --std=c99 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-    --suppress=missingIncludeSystem --library=posix -D__GNUC__ -DLUA_VERSION_NUM=504 -Isrc -Itest/c "${c_files[@]}"
+    --suppress=missingIncludeSystem --library=posix --library=tools/lint_lua.cfg -D__GNUC__ -DLUA_VERSION_NUM=504 \
+    -DLIBCURL_VERSION_NUM=0x075801 -Isrc -Itest/c "${c_files[@]}"
   mapfile -t scripts < <(ls tools/*.sh .ci/run 2>/dev/null)
   check syntax bash -n "${scripts[@]}"
 fi

@@ -218,10 +218,10 @@ static const char *check_query(const char *p, size_t n) {
 
 /* Where the parts of the text are, and all that can be said before anything is allocated. */
 struct parts {
-  const char *host, *rest; /* rest: path and query */
+  const char *host, *rest; /* host: of a name or IPv4 address; rest: path and query */
   size_t host_len, rest_len, path_len;
   unsigned groups[IPV6_GROUPS];
-  bool ipv6;
+  bool ipv6; /* the host is in groups */
 };
 
 static const char *cut_host(struct parts *s, struct ha_url *u, const char *p, size_t n) {
@@ -232,8 +232,6 @@ static const char *cut_host(struct parts *s, struct ha_url *u, const char *p, si
     while (at < n && p[at] != ']') at++;
     if (at == n || !read_ipv6(p + 1, at - 1, s->groups)) return "the host is no IPv6 address";
     s->ipv6 = true;
-    s->host = p + 1;
-    s->host_len = at - 1;
     at++;
   } else {
     while (at < n && p[at] != ':') at++;

@@ -2,6 +2,8 @@
 /* Header values, dates and cleaned texts. */
 #include "base/message.h"
 
+#include <stdlib.h>
+
 #include "check.h"
 
 #define LENGTH(table) (sizeof(table) / sizeof(table)[0])
@@ -60,6 +62,30 @@ static const char *const NO_DATES[] = {
   "Sun Nov  6 24:49:37 1994", "Sun Nov  6 08:49:37  1994",
 };
 
+/* A copy without a byte behind it, so that the sanitizer sees a reader that goes too far. */
+static char *exact(const char *text, size_t len) {
+  char *copy = malloc(len ? len : 1);
+  if (!copy) abort();
+  memcpy(copy, text, len);
+  return copy;
+}
+
+/* A whole date, and then the same date cut short or with one byte spoilt. */
+static void check_spoilt(const char *text) {
+  size_t n = strlen(text), i;
+  int64_t got = -7;
+  for (i = 0; i < n; i++) {
+    char *copy = exact(text, i);
+    CHECK(!ha_http_date(copy, i, NOW, &got));
+    free(copy);
+    copy = exact(text, n);
+    copy[i] = '~';
+    CHECK(!ha_http_date(copy, n, NOW, &got));
+    free(copy);
+  }
+  CHECK_EQ_INT(got, -7);
+}
+
 static void test_dates(void) {
   int64_t got;
   size_t i;
@@ -68,6 +94,7 @@ static void test_dates(void) {
     got = -7;
     CHECK(ha_http_date(DATES[i].text, strlen(DATES[i].text), NOW, &got));
     CHECK_EQ_INT(got, DATES[i].seconds);
+    check_spoilt(DATES[i].text);
   }
   for (i = 0; i < LENGTH(NO_DATES); i++) {
     CHECK_CASE(NO_DATES[i]);
@@ -165,6 +192,7 @@ static void test_media(void) {
     "application/problem-json", "text/x+json", "application/json\x01", "application/js\xC3\xB6n", "application/jso",
     "application/json;a=\"b\\\n\"", "*/*", "application/*+xml",
   };
+  char *copy;
   size_t i;
   for (i = 0; i < LENGTH(JSON); i++) {
     CHECK_CASE(JSON[i]);
@@ -172,7 +200,9 @@ static void test_media(void) {
   }
   for (i = 0; i < LENGTH(OTHER); i++) {
     CHECK_CASE(OTHER[i]);
-    CHECK(!ha_media_is_json(OTHER[i], strlen(OTHER[i])));
+    copy = exact(OTHER[i], strlen(OTHER[i]));
+    CHECK(!ha_media_is_json(copy, strlen(OTHER[i])));
+    free(copy);
   }
   CHECK_CASE("");
   CHECK(!ha_media_is_json(BYTES("application/json\0")));
@@ -235,18 +265,23 @@ static void test_challenge(void) {
     "Bearer realm=\"x\", =y", "Be\xC3\xA4rer error=x", "Bearer error=\xC3\xA4", "Bearer ;",
   };
   struct ha_buf out;
+  char *copy;
   size_t i;
   ha_buf_init(&out, 64);
   for (i = 0; i < LENGTH(CASES); i++) {
     CHECK_CASE(CASES[i].text);
     ha_buf_clear(&out);
-    CHECK_EQ_INT(ha_bearer_error(&out, CASES[i].text, strlen(CASES[i].text)), HA_OK);
+    copy = exact(CASES[i].text, strlen(CASES[i].text));
+    CHECK_EQ_INT(ha_bearer_error(&out, copy, strlen(CASES[i].text)), HA_OK);
+    free(copy);
     CHECK_EQ_MEM(out.data, out.len, CASES[i].want, strlen(CASES[i].want));
   }
   for (i = 0; i < LENGTH(BROKEN); i++) {
     CHECK_CASE(BROKEN[i]);
     ha_buf_clear(&out);
-    CHECK_EQ_INT(ha_bearer_error(&out, BROKEN[i], strlen(BROKEN[i])), HA_BAD);
+    copy = exact(BROKEN[i], strlen(BROKEN[i]));
+    CHECK_EQ_INT(ha_bearer_error(&out, copy, strlen(BROKEN[i])), HA_BAD);
+    free(copy);
     CHECK_EQ_INT(out.len, 0);
   }
   CHECK_CASE("");
@@ -304,7 +339,19 @@ static void test_clean(void) {
   ha_buf_clear(&out);
   CHECK_EQ_INT(ha_text_clean(&out, big, sizeof big), HA_OK);
   CHECK_EQ_INT(out.len, HA_TEXT_MAX - 1);
+  ha_buf_clear(&out);
+  CHECK_EQ_INT(ha_text_clean(&out, BYTES("a\xF3\xA0\x80\x80" "b\xF3\x9F\xBF\xBF")), HA_OK); /* the first tag, and what is before it */
+  CHECK_EQ_STR(out.data, "ab\xF3\x9F\xBF\xBF");
   CHECK_CASE("code");
+  for (i = 0; i < 256; i++) {
+    static const char FROM[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+    static const char TO[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789_";
+    char c = (char)i;
+    const char *known = i ? strchr(FROM, c) : NULL;
+    ha_buf_clear(&out);
+    CHECK_EQ_INT(ha_text_code(&out, &c, 1), HA_OK);
+    CHECK_EQ_INT(out.data[0], known ? TO[known - FROM] : '_');
+  }
   ha_buf_clear(&out);
   CHECK_EQ_INT(ha_text_code(&out, BYTES("Invalid-Grant 2.x\xC3\xA9\0_Z")), HA_OK);
   CHECK_EQ_STR(out.data, "invalid_grant_2_x____z");

@@ -43,6 +43,8 @@ static const struct row ROWS[] = {
   {{"100%"}, "100% 100%25", "[secret] [secret]"},
   {{"abcd"}, "%abcd %61bcd %6 %", "%[secret] [secret] %6 %"},
   {{"ab/cd"}, "%ab%2Fcd %ab%2fcd", "%[secret] %[secret]"}, /* the stray % takes the first two letters for an escape */
+  {{"g/ab/"}, "%6g/ab%2f", "%6[secret]"}, /* %6g is no escape */
+  {{"JOKE/af"}, "%4a%4F%4B%45/%61%66", "[secret]"},
   {{"abcd"}, "x%61%62%63%64%65", "x[secret]%65"},
   {{"\xD0\xBA\xD0\xBB"}, "\xD0\xBA\xD0\xBB %D0%BA%d0%bb", "[secret] [secret]"},
   {{"test"}, "dGVzdA== dGVzdA dGVzdA%3D%3D", "[secret] [secret] [secret]"},
@@ -55,6 +57,9 @@ static const struct row ROWS[] = {
   {{"client-secret"}, "Basic YWI6Y2xpZW50LXNlY3JldA==", "Basic YWI6[secret]"},
   {{"client-secret"}, "Basic YWJjOmNsaWVudC1zZWNyZXQh", "Basic YWJjOm[secret]Qh"},
   {{"client-secret"}, "Basic YWJjZDpjbGllbnQtc2VjcmV0", "Basic YWJjZDp[secret]"},
+  {{"\xFB\xFF\xFE\xFB\xFF\xFE\xFB\xFF\xFE"}, "YTr7__77__77__4 YTr7//77//77//4", "YTr[secret]4 YTr[secret]4"}, /* "a:" before it */
+  {{"secret_8", "secret7"}, "aWQ6c2VjcmV0Xzg= aWQ6c2VjcmV0Nw==", "aWQ6[secret] aWQ6[secret]"}, /* whole base64 of both */
+  {{"secret_8", "secret7"}, "aTpzZWNyZXRfOA== aTpzZWNyZXQ3", "aTp[secret]A== aTpzZWNyZXQ3"}, /* shifted: from eight bytes on */
   {{"abcd", "wxyz", "mnop"}, "mnop=wxyz&abcd", "[secret]=[secret]&[secret]"},
 };
 
@@ -102,6 +107,11 @@ static void test_bytes_and_room(void) {
   CHECK_EQ_INT(ha_redact(&out, NULL, 0, list, 1), HA_OK);
   CHECK_EQ_INT(out.len, 12);
   ha_buf_free(&out);
+  CHECK_EQ_INT(ha_buf_adds(&out, "start"), HA_OK);
+  CHECK_EQ_INT(ha_redact(&out, "zz a\0bc", 7, list, 1), HA_TOOBIG); /* what was added before it did not fit is gone again */
+  CHECK_EQ_MEM(out.data, 12, "start\0\0\0\0\0\0\0", 12);
+  CHECK_EQ_INT(out.len, 5);
+  ha_buf_free(&out);
   ha_secret_clear(&s);
 }
 
@@ -137,8 +147,10 @@ static void test_worst_case(void) {
 
 static int budget, blocks; /* allocations left before they fail; blocks not given back */
 
+static bool once; /* only the one allocation fails, those behind it do not */
+
 static void *scarce(size_t size) {
-  if (budget-- <= 0) return NULL;
+  if (once ? budget-- == 0 : budget-- <= 0) return NULL;
   blocks++;
   return malloc(size);
 }
@@ -151,13 +163,14 @@ static void release(void *block, size_t size) {
 
 static const struct ha_allocator SCARCE = {scarce, release};
 
-static void test_memory(void) {
+static void test_memory(bool only_one) {
   static const char *const SECRETS[3] = {"p@ss/w+rd=", "other one", NULL};
   static const char TEXT[] = "a=p%40ss%2Fw+rd%3D&b=other+one&c=d";
   struct ha_secret made[3];
   const struct ha_secret *list[3];
   int n, k, failed = 0, fine = 0;
   budget = 1000;
+  once = only_one;
   ha_alloc_use(&SCARCE);
   fill(made, list, SECRETS);
   for (n = 0; n < 200; n++) {
@@ -178,6 +191,7 @@ static void test_memory(void) {
   CHECK(failed > 0 && fine > 0);
   for (k = 0; k < 3; k++) ha_secret_clear(&made[k]);
   CHECK_EQ_INT(blocks, 0);
+  once = false;
   ha_alloc_use(NULL);
 }
 
@@ -201,7 +215,8 @@ int main(void) {
   test_rows();
   test_bytes_and_room();
   test_worst_case();
-  test_memory();
+  test_memory(false);
+  test_memory(true);
   test_memory_of_texts();
   return check_done();
 }

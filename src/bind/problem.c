@@ -8,15 +8,15 @@
 #include "bytes.h"
 #include "dialect.h"
 
-const char *lha_response_header(lua_State *L, int response, const char *name, size_t *len, bool *again) {
+/* The header of that name that comes after skip others of it; NULL = no such. */
+static const char *nth_header(lua_State *L, int response, const char *name, int skip, size_t *len) {
   const char *found = NULL;
   int headers, i, n;
-  if (again) *again = false;
   lua_pushliteral(L, "headers");
   lua_rawget(L, response);
   headers = lua_gettop(L);
   n = lua_type(L, headers) == LUA_TTABLE ? (int)lua_rawlen(L, headers) : 0;
-  for (i = 1; i <= n; i++) {
+  for (i = 1; i <= n && !found; i++) {
     lua_rawgeti(L, headers, i);
     if (lua_type(L, -1) == LUA_TTABLE) {
       lua_rawgeti(L, -1, 1);
@@ -24,12 +24,9 @@ const char *lha_response_header(lua_State *L, int response, const char *name, si
       if (lua_type(L, -1) == LUA_TSTRING && lua_type(L, -2) == LUA_TSTRING) {
         size_t nlen, vlen;
         const char *p = lua_tolstring(L, -2, &nlen), *value = lua_tolstring(L, -1, &vlen);
-        if (ha_same_word(p, nlen, name, strlen(name))) {
-          if (found && again) *again = true;
-          if (!found) {
-            found = value; /* the response table holds it */
-            *len = vlen;
-          }
+        if (ha_same_word(p, nlen, name, strlen(name)) && skip-- == 0) {
+          found = value; /* the response table holds it */
+          *len = vlen;
         }
       }
       lua_pop(L, 2);
@@ -38,6 +35,12 @@ const char *lha_response_header(lua_State *L, int response, const char *name, si
   }
   lua_pop(L, 1);
   return found;
+}
+
+const char *lha_response_header(lua_State *L, int response, const char *name, size_t *len, bool *again) {
+  size_t ignored;
+  if (again) *again = nth_header(L, response, name, 1, &ignored) != NULL;
+  return nth_header(L, response, name, 0, len);
 }
 
 /* ---- the limits that a gateway tells ---- */
@@ -123,6 +126,16 @@ static const char *status_action(const struct lha_exchange *x, int status) {
   return "fix_request";
 }
 
+/* What the code itself tells, whatever the status says; NULL = nothing. */
+static const char *code_action(const struct lha_exchange *x, const char *dialect, const char *code, int status) {
+  if (strcmp(dialect, "oauth") == 0) {
+    if (strcmp(code, "server_error") == 0 && status != 429 && status < 500) return status_action(x, 500);
+    return lha_oauth_action(code, false);
+  }
+  if (strcmp(dialect, "fault") == 0 && strncmp(code, "oauth_", 6) == 0 && status != 429) return "fix_credentials"; /* Apigee says it with a 500, too */
+  return NULL;
+}
+
 static bool text_meets(lua_State *L, const char *field, const char *pattern) {
   size_t n, len = strlen(pattern);
   const char *p;
@@ -169,17 +182,21 @@ const struct lha_rule *lha_rule_met(lua_State *L, const struct lha_rules *rules,
   return NULL;
 }
 
+/* err.challenge = the error word of the first Bearer challenge that has one; a server may send one header for each scheme. */
 static void challenge(lua_State *L, int response) {
-  size_t n;
-  const char *p = lha_response_header(L, response, "www-authenticate", &n, NULL);
   struct ha_buf *word, *code;
-  enum ha_status rc;
-  if (!p) return;
+  const char *p;
+  size_t n;
+  int i;
+  if (!nth_header(L, response, "www-authenticate", 0, &n)) return;
   word = lha_bytes_new(L, 256);
   code = lha_bytes_new(L, HA_CODE_MAX + 8);
-  rc = ha_bearer_error(word, p, n);
-  if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
-  if (rc == HA_OK && word->len) {
+  for (i = 0; word->len == 0 && (p = nth_header(L, response, "www-authenticate", i, &n)) != NULL; i++) {
+    enum ha_status rc = ha_bearer_error(word, p, n);
+    if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
+    if (rc != HA_OK) ha_buf_clear(word);
+  }
+  if (word->len) {
     lha_must(L, ha_text_code(code, word->data, word->len));
     lua_pushlstring(L, code->data, code->len);
     lua_setfield(L, -4, "challenge");
@@ -238,10 +255,10 @@ void lha_problem_fill(lua_State *L, struct lha_exchange *x, const struct lha_res
   rule = lha_rule_met(L, &x->session->provider->errors, x, r->status);
   if (rule && rule->set_code) lha_error_word(L, "code", rule->set_code);
   if (rule) action = rule->set_action;
-  if (!action && dialect && strcmp(dialect, "oauth") == 0) {
+  if (!action && dialect) {
     lua_pushliteral(L, "code");
     lua_rawget(L, -2);
-    action = lha_oauth_action(lua_tostring(L, -1), false);
+    action = code_action(x, dialect, lua_tostring(L, -1), r->status);
     lua_pop(L, 1);
   }
   lha_error_word(L, "action", action ? action : status_action(x, r->status));

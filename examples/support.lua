@@ -12,6 +12,7 @@ local REASONS = { [200] = "OK", [201] = "Created", [204] = "No Content", [302] =
   [403] = "Forbidden", [404] = "Not Found", [410] = "Gone", [422] = "Unprocessable Entity", [429] = "Too Many Requests",
   [503] = "Service Unavailable" }
 local WIDTH = 112
+local LONGEST = 2000 -- of a body
 local COLOUR = os.getenv "HEALTHAUTH_COLOUR" == "1"
 local STYLES = { title = "1;36", step = "1", asked = "33", answer = "34", good = "32", refusal = "35", wrong = "1;31", faint = "2" }
 
@@ -95,6 +96,7 @@ local function show(sign, style, head, headers, body)
   for _, pair in ipairs(headers) do
     if SHOWN[pair[1]:lower()] then say(style, margin .. "  ", pair[1] .. ": " .. pair[2]) end
   end
+  if body and #body > LONGEST then body = body:sub(1, LONGEST) .. " ... (" .. #body .. " bytes)" end
   if body and body ~= "" then say(style, margin .. "  ", body) end
 end
 

@@ -14,12 +14,15 @@
 
 enum { HA_CURL_LINKS = 16 };
 
-/* One easy handle with the sockets that it has open. Its address is what libcurl's socket callbacks hold, so it lives as long as easy. */
+/* The pool of connections, with the sockets that it has open. Its address is what libcurl's socket callbacks hold, so it lives as long as
+ * the pool. Each exchange has an easy handle of its own: in libcurl before 8.1.0 a reused one keeps a pointer into the freed headers of the
+ * response before, and a folded first header line from a server follows it. */
 struct ha_curl_handle {
-  CURL *easy;
+  CURLM *pool;
   pid_t owner;
-  struct ha_curl_handle *next; /* in the list of handles that a fork left behind */
+  struct ha_curl_handle *next; /* in the list of those that a fork left behind */
   int links[HA_CURL_LINKS];    /* -1: free */
+  uint64_t identity;           /* of the requests that made these connections */
 };
 
 /* One exchange while it runs; the callbacks write here. */

@@ -26,10 +26,15 @@ static bool reader_verdict(struct ha_curl_failure *f, const struct ha_http1 *ans
   return true;
 }
 
-/* X509_V_ERR_... numbers, stable in every libcrypto. */
-static void chain_verdict(struct ha_curl_failure *f, long verified) {
-  switch (verified) {
-    case 0: say(f, "tls", "tls_host_mismatch", "the server's certificate is for another host"); break;
+static bool says(const struct ha_curl_exchange *x, const char *words) { return strstr(x->error, words) != NULL; }
+
+/* The numbers are X509_V_ERR_..., stable in every libcrypto. Host names are compared before libcurl has one. */
+static void chain_verdict(struct ha_curl_failure *f, const struct ha_curl_exchange *x) {
+  if (says(x, "subject name") || says(x, "match")) {
+    say(f, "tls", "tls_host_mismatch", "the server's certificate is for another host");
+    return;
+  }
+  switch (x->verified) {
     case 9: say(f, "tls", "tls_verify_failed", "the server's certificate is not valid yet"); break;
     case 10: say(f, "tls", "tls_verify_failed", "the server's certificate has expired"); break;
     case 18: say(f, "tls", "tls_verify_failed", "the server's certificate is signed by itself"); break;
@@ -41,10 +46,11 @@ static void chain_verdict(struct ha_curl_failure *f, long verified) {
 }
 
 /* The peer refused the handshake after our side of it was done (TLS 1.3 tells of a missing client certificate so late). */
-static bool alerted(const struct ha_curl_exchange *x) { return strstr(x->error, "alert") != NULL; }
+static bool alerted(const struct ha_curl_exchange *x) { return says(x, "alert"); }
 
 static void lost(struct ha_curl_failure *f, const struct ha_curl_exchange *x) {
   if (alerted(x)) say(f, "tls", "tls_failed", "the server ended the connection with a TLS alert");
+  else if (says(x, "chunked-encoding")) say(f, "protocol", "chunk_malformed", "the response's chunks break the grammar of HTTP/1.1");
   else if (ha_http1_started(x->answer)) say(f, "network", "body_truncated", "the connection ended inside the response");
   else if (x->begun == 0) say(f, "network", "connect_failed", "the connection could not be made");
   else say(f, "network", "connection_lost", "the connection ended before any answer came");
@@ -60,7 +66,7 @@ static void code_verdict(struct ha_curl_failure *f, CURLcode code, const struct 
     case CURLE_COULDNT_RESOLVE_PROXY: say(f, "network", "proxy_failed", "the proxy's name could not be resolved"); break;
     case CURLE_PROXY: say(f, "network", "proxy_failed", "the proxy did not make the connection"); break;
     case CURLE_COULDNT_CONNECT: say(f, "network", "connect_failed", "the connection could not be made"); break;
-    case CURLE_PEER_FAILED_VERIFICATION: chain_verdict(f, x->verified); break;
+    case CURLE_PEER_FAILED_VERIFICATION: chain_verdict(f, x); break;
     case CURLE_SSL_CONNECT_ERROR: say(f, "tls", "tls_failed", "the TLS handshake failed"); break;
     case CURLE_SSL_CERTPROBLEM: say(f, "tls", "tls_client_certificate", "the client certificate or its key cannot be used"); break;
     case CURLE_SSL_CACERT_BADFILE: say(f, "tls", "tls_ca_unreadable", "the file or folder of trusted authorities cannot be read"); break;
@@ -76,6 +82,10 @@ static void code_verdict(struct ha_curl_failure *f, CURLcode code, const struct 
     case CURLE_WEIRD_SERVER_REPLY: say(f, "protocol", "header_malformed", "the response is not HTTP/1.1"); break;
     case CURLE_BAD_CONTENT_ENCODING: say(f, "protocol", "content_encoding", "the response has a content coding that was not asked for"); break;
     case CURLE_URL_MALFORMAT: say(f, "network", "url_refused", "libcurl reads another origin in the URL"); break;
+    case CURLE_BAD_FUNCTION_ARGUMENT: /* a header line that libcurl cannot take apart */
+      if (x->begun > 0) say(f, "protocol", "header_malformed", "the response's head breaks the grammar of HTTP/1.1");
+      else say(f, "network", "transport_failed", "libcurl could not finish the exchange");
+      break;
     case CURLE_OUT_OF_MEMORY:
       /* libcurl says so too of one header line above its own limit. */
       if (x->begun > 0) say(f, "too_large", "headers_too_large", "the response's headers are larger than libcurl takes");

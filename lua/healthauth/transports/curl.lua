@@ -1,0 +1,71 @@
+-- SPDX-License-Identifier: MIT
+-- The blocking transport, through libcurl. Loading this file loads no libcurl: the first request does (an nginx worker that never sends
+-- through it never has it). A transport belongs to one Lua state; after a fork the C side makes itself a new handle.
+
+local M = {}
+
+---@class healthauth.transports.curl
+---@field perform fun(self, request: table): table|nil, table|nil
+---@field close fun(self)
+
+local Transport = { __name = "healthauth.transports.curl" }
+Transport.__index = Transport
+
+local shared
+
+local function inner(self)
+  local handle = self.handle
+  if not handle then
+    handle = require("healthauth.curl").new()
+    self.handle = handle
+  end
+  return handle
+end
+
+--- Sends one request and waits for its answer, at most request.timeout seconds.
+---@param request table  {method, url, headers, body, timeout, connect_timeout, limits, tls, proxy}
+---@return table|nil response  {status, headers, body [, close_delimited = true]}
+---@return table|nil failure   {kind, code, message, outcome}
+function Transport:perform(request)
+  if self.closed then
+    return nil, { kind = "network", code = "connect_failed", message = "the transport is closed", outcome = "not_sent" }
+  end
+  return inner(self):perform(request)
+end
+
+--- Gives the connections back. May be repeated; a closed transport performs no more.
+---@return boolean
+function Transport:close()
+  self.closed = true
+  local handle = self.handle
+  self.handle = nil
+  if handle then handle:close() end
+  return true
+end
+
+function Transport:__tostring()
+  return Transport.__name .. (self.closed and " (closed)" or "")
+end
+
+Transport.__close = Transport.close
+
+--- Makes a transport with connections of its own.
+---@param options? table  no option is known yet; an unknown one raises
+---@return healthauth.transports.curl
+function M.new(options)
+  if options ~= nil then
+    if type(options) ~= "table" then error("bad argument #1 to 'curl' (table expected, got " .. type(options) .. ")", 2) end
+    local name = next(options)
+    if name ~= nil then error("bad argument #1 to 'curl' (unknown option '" .. tostring(name) .. "')", 2) end
+  end
+  return setmetatable({}, Transport)
+end
+
+--- The transport that sessions without one of their own share.
+---@return healthauth.transports.curl
+function M.shared()
+  if not shared or shared.closed then shared = M.new() end
+  return shared
+end
+
+return setmetatable(M, { __call = function(_, options) return M.new(options) end })

@@ -1,0 +1,77 @@
+-- SPDX-License-Identifier: MIT
+-- Connections that die, are kept, or answer out of turn. count: how often the server may have seen the judged case, prime included.
+-- prime: a first request with the same shape is answered well and its connection kept; then the judged one follows.
+
+local script = require "spec.hostile.script"
+local case, LOST, CUT, GOOD = script.case, script.LOST, script.CUT, script.GOOD
+local FINE = { status = 200, body = "{}" }
+
+local cases = {}
+
+local function add(name, turns, expect, more)
+  local made = case(name, turns[1], expect, more)
+  made.turns = turns
+  cases[#cases + 1] = made
+end
+
+local KEPT = { GOOD, { "keep" } }
+local posts = { post = { "POST", "grant_type=x" }, put = { "PUT", "{}" }, patch = { "PATCH", "{}" }, delete = { "DELETE", "{}" } }
+
+-- A kept connection that dies when the second request comes: never sent twice.
+for name, shape in pairs(posts) do
+  local more = { method = shape[1], body = shape[2], prime = 1, count = 2 }
+  add("stale_close_" .. name, { KEPT, { { "close" } } }, LOST, more)
+  add("stale_reset_" .. name, { KEPT, { { "reset" } } }, LOST, more)
+  add("stale_cut_" .. name, { KEPT, { { "cut" } } }, LOST, more)
+  add("stale_half_head_" .. name, { KEPT, { "HTTP/1.1 200 OK\r\n" } }, CUT, more)
+end
+-- Without a body libcurl would have nothing to rewind: such a request takes a new connection, where it is the first.
+for _, method in ipairs { "POST", "PUT", "PATCH", "DELETE" } do
+  add("stale_bodiless_" .. method:lower(), { KEPT, { { "close" } } }, FINE, { method = method, prime = 1, count = 2 })
+  add("stale_bodiless_reset_" .. method:lower(), { KEPT, { { "reset" } } }, FINE, { method = method, prime = 1, count = 2 })
+end
+add("stale_empty_body", { KEPT, { { "close" } } }, FINE, { method = "POST", body = "", prime = 1, count = 2 })
+add("stale_big_post", { KEPT, { { "early" }, { "reset" } } }, LOST, { method = "POST", body = ("x"):rep(300000), prime = 1, count = 2 })
+-- A GET may be sent again; it ends well or says so.
+add("stale_get", { KEPT, { { "close" } } }, FINE, { prime = 1, count = 3 })
+add("stale_get_cut_inside", { KEPT, { "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{" } }, CUT, { prime = 1, count = 2 })
+
+-- The server closes or speaks while the connection idles: seen before the next request is sent, which then takes a new connection.
+for _, method in ipairs { "GET", "POST" } do
+  local body = method == "POST" and "a=b" or nil
+  local function idle(name, after)
+    add("idle_" .. name .. "_" .. method:lower(), { { GOOD, { "sleep", 0.03 }, after, { "keep" } } }, FINE,
+      { method = method, body = body, prime = 1, pause = 0.09, count = 2 })
+  end
+  idle("closed", { "close" })
+  idle("reset", { "reset" })
+  idle("cut", { "cut" })
+  idle("forged_answer", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+  idle("stray_bytes", "\r\n")
+  idle("timeout_408", "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+end
+add("kept_twenty_times", { KEPT }, FINE, { prime = 20, method = "POST", body = "a=b", count = 21, one_connection = true })
+add("connection_close_obeyed", { { "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", { "sleep", 0.2 }, { "keep" } } }, FINE,
+  { prime = 2, method = "POST", body = "a=b", count = 3 })
+
+-- New connections that die: a POST is seen once.
+for name, step in pairs { close = { "close" }, reset = { "reset" }, cut = { "cut" } } do
+  add("first_" .. name .. "_get", { { step } }, LOST)
+  add("first_" .. name .. "_post", { { step } }, LOST, { method = "POST", body = "a=b", count = 1 })
+  add("first_" .. name .. "_post_bodiless", { { step } }, LOST, { method = "POST", count = 1 })
+end
+add("early_close_big_post", { { { "early" }, { "close" } } }, LOST, { method = "POST", body = ("x"):rep(3000000), count = 1 })
+add("early_answer_big_post", { { { "early" }, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", { "sleep", 0.1 },
+  { "keep" } } }, { status = 413, body = "" }, { method = "POST", body = ("x"):rep(3000000), count = 1 })
+add("early_answer_small_post", { { { "early" }, "HTTP/1.1 401 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", { "sleep", 0.05 } } },
+  { status = 401, body = "{}" }, { method = "POST", body = "a=b", count = 1 })
+add("expect_417_not_repeated", { { "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n", { "keep" } } }, { status = 417, body = "" },
+  { method = "POST", body = ("x"):rep(2000000), count = 1 })
+add("misdirected_421_not_repeated", { { "HTTP/1.1 421 Misdirected\r\nContent-Length: 0\r\n\r\n", { "keep" } } }, { status = 421, body = "" },
+  { method = "POST", body = "a=b", count = 1 })
+add("challenge_not_answered", { { "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n", { "keep" } } },
+  { status = 401, body = "" }, { method = "POST", body = "a=b", count = 1 })
+add("proxy_challenge_not_answered", { { "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n", { "keep" } } },
+  { status = 407, body = "" }, { count = 1 })
+
+return cases

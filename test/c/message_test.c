@@ -112,6 +112,12 @@ static void test_dates(void) {
   CHECK(ha_http_date(BYTES("Sunday, 06-Nov-01 08:49:37 GMT"), 4070908800LL, &got)); /* 2099: two years ahead, not 98 back */
   CHECK_EQ_INT(got, 4160710177LL);
   CHECK(!ha_http_date(BYTES("Sunday, 29-Feb-00 08:49:37 GMT"), 4070908800LL, &got)); /* 2100 has none */
+  CHECK(ha_http_date(BYTES("Friday, 15-Jun-74 12:00:00 GMT"), 1718452800, &got) && got == 3296289600LL); /* fifty years to the second */
+  CHECK(ha_http_date(BYTES("Friday, 15-Jun-74 12:00:01 GMT"), 1718452800, &got) && got == 140529601);
+  CHECK(ha_http_date(BYTES("Monday, 31-Dec-19 23:59:59 GMT"), -1, &got) && got == 1577836799);
+  CHECK(ha_http_date(BYTES("Monday, 01-Jan-20 00:00:00 GMT"), -1, &got) && got == -1577923200LL);
+  CHECK(ha_http_date(BYTES("Monday, 31-Dec-19 00:00:00 GMT"), -86400, &got) && got == 1577750400);
+  CHECK(ha_http_date(BYTES("Monday, 31-Dec-19 00:00:01 GMT"), -86400, &got) && got == -1578009599LL);
   CHECK(ha_http_date(BYTES("Sunday, 06-Nov-94 08:49:37 GMT"), INT64_MAX, &got));
   CHECK(ha_http_date(BYTES("Sunday, 06-Nov-94 08:49:37 GMT"), INT64_MIN, &got));
   CHECK_CASE("");

@@ -229,6 +229,7 @@ static const char *read_members(lua_State *L, struct lha_exchange *x, const stru
     lua_pop(L, 1);
   }
   t->obtained_at = floor(x->now);
+  t->refresh_at = t->refresh.data ? t->obtained_at : 0;
   return NULL;
 }
 
@@ -242,7 +243,10 @@ static void complete(lua_State *L, struct lha_exchange *x) {
   named.source = LHA_ARGUMENT;
   if (x->verb == LHA_REFRESH && !x->op->rotate && !t->refresh.data) {
     named.text = "refresh_token";
-    if (lha_template_value(x, &named, &v) == HA_OK) lha_must(L, ha_secret_set(&t->refresh, v->data, v->len));
+    if (lha_template_value(x, &named, &v) == HA_OK) {
+      lha_must(L, ha_secret_set(&t->refresh, v->data, v->len));
+      if (v == &old->refresh) t->refresh_at = old->refresh_at;
+    }
   }
   if (!t->scope.data) {
     named.text = "scope";
@@ -292,6 +296,23 @@ static int active_answer(lua_State *L, struct lha_exchange *x, const struct lha_
   return broken(L, x, r, "protocol", "member_type", "the answer does not say whether the token is active");
 }
 
+/* A body that only the connection's end framed is whole when it is empty or complete JSON. */
+static bool maybe_cut(lua_State *L, const struct lha_exchange *x, const struct lha_response *r) {
+  const char *code;
+  if (!r->close_delimited || r->body_len == 0) return false;
+  code = lha_json_decode(L, r->body, r->body_len, (size_t)x->session->limit_depth);
+  if (code && strcmp(code, "no_memory") == 0) luaL_error(L, "not enough memory");
+  if (!code) lua_pop(L, 1);
+  return code != NULL;
+}
+
+static int cut(lua_State *L, struct lha_exchange *x, const struct lha_response *r) {
+  int n = lha_refuse(L, x, "network", "body_truncated", "only the connection's end framed the answer, and its body is not whole JSON", "unknown", NULL);
+  lha_pushnumber(L, r->status);
+  lua_setfield(L, -2, "status");
+  return n;
+}
+
 /* A 2xx answer of an operation: JSON where there is a body. */
 static int success(lua_State *L, struct lha_exchange *x, const struct lha_response *r) {
   bool tokens = x->verb == LHA_EXCHANGE || x->verb == LHA_REFRESH;
@@ -301,6 +322,7 @@ static int success(lua_State *L, struct lha_exchange *x, const struct lha_respon
     lua_pushboolean(L, 1);
     return 1;
   }
+  if (maybe_cut(L, x, r)) return cut(L, x, r);
   if (!json_media(r)) return broken(L, x, r, "protocol", "media_type", "the answer is not labelled as JSON");
   code = lha_json_decode(L, r->body, r->body_len, (size_t)x->session->limit_depth);
   if (code && strcmp(code, "no_memory") == 0) return luaL_error(L, "not enough memory");
@@ -321,15 +343,7 @@ static int success(lua_State *L, struct lha_exchange *x, const struct lha_respon
 
 /* 410: gone, when it is a whole answer. */
 static int gone(lua_State *L, struct lha_exchange *x, const struct lha_response *r) {
-  if (r->close_delimited && r->body_len) {
-    const char *code = lha_json_decode(L, r->body, r->body_len, (size_t)x->session->limit_depth);
-    if (code) {
-      int n = lha_refuse(L, x, "network", "body_truncated", "only the connection's end framed the answer, and its body is not whole", "unknown", NULL);
-      lha_pushnumber(L, r->status);
-      lua_setfield(L, -2, "status");
-      return n;
-    }
-  }
+  if (maybe_cut(L, x, r)) return cut(L, x, r);
   lua_pushboolean(L, 0);
   return 1;
 }
@@ -353,11 +367,25 @@ static int logout_answer(lua_State *L, struct lha_exchange *x, const struct lha_
   return 1;
 }
 
+/* RFC 6750: the challenge is all that the answer says. */
+static void challenged(lua_State *L) {
+  const char *action;
+  lua_pushliteral(L, "challenge");
+  lua_rawget(L, -2);
+  if (lua_type(L, -1) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    return;
+  }
+  action = lha_oauth_action(lua_tostring(L, -1), false);
+  lua_setfield(L, -2, "code");
+  lha_error_word(L, "kind", "denied");
+  lha_error_word(L, "action", action);
+}
+
 /* call: every whole answer is the caller's, but one that says that the token is refused. */
 static int call_answer(lua_State *L, struct lha_exchange *x, const struct lha_response *r) {
   const char *dialect;
-  if (r->close_delimited && r->body_len && lha_json_decode(L, r->body, r->body_len, (size_t)x->session->limit_depth) != NULL)
-    return lha_refuse(L, x, "network", "body_truncated", "only the connection's end framed the answer, and its body is not whole JSON", "unknown", NULL);
+  if (maybe_cut(L, x, r)) return cut(L, x, r);
   if (r->status >= 400 && r->status < 500) {
     int n;
     if (!push_document(L, x, r, &dialect)) {
@@ -366,6 +394,7 @@ static int call_answer(lua_State *L, struct lha_exchange *x, const struct lha_re
     }
     n = refused(L, x, r, dialect, lua_gettop(L));
     if (lha_rule_met(L, &x->session->provider->expired, x, r->status)) {
+      if (!dialect) challenged(L);
       lua_pushboolean(L, 1);
       lua_setfield(L, -2, "token_refused");
       return n;

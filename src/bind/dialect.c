@@ -214,6 +214,26 @@ static void problem_errors(lua_State *L, int err, int d) {
   }
 }
 
+/* A validation error without detail says what was wrong only in its list: message = "title: reason of the first". */
+static void name_the_invalid(lua_State *L, int err) {
+  int top = lua_gettop(L);
+  if (member(L, err, "invalid") == LUA_TTABLE && member(L, err, "title") == LUA_TSTRING) {
+    lua_rawgeti(L, top + 1, 1);
+    if (lua_type(L, -1) == LUA_TTABLE && member(L, lua_gettop(L), "reason") == LUA_TSTRING) {
+      size_t n;
+      const char *p;
+      lua_pushvalue(L, top + 2);
+      lua_pushliteral(L, ": ");
+      lua_pushvalue(L, -3);
+      lua_concat(L, 3);
+      p = lua_tolstring(L, -1, &n);
+      lua_pushvalue(L, err);
+      lha_error_text(L, "message", p, n);
+    }
+  }
+  lua_settop(L, top);
+}
+
 static void problem(lua_State *L, int err, int d) {
   problem_code(L, err, d);
   if (text_to(L, err, "title", d, "title")) text_to(L, err, "message", d, "title");
@@ -222,6 +242,7 @@ static void problem(lua_State *L, int err, int d) {
   problem_list(L, err, d, "invalidParameters");
   problem_list(L, err, d, "invalid-params");
   problem_errors(L, err, d);
+  if (!has(L, err, "detail", LUA_TSTRING)) name_the_invalid(L, err);
 }
 
 /* ---- FHIR ---- */

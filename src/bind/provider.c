@@ -154,7 +154,7 @@ static bool refuses_tokens(enum lha_verb verb) { return verb != LHA_EXCHANGE && 
 
 static struct lha_operation *read_operation(const struct lha_cursor *outer, struct lha_provider *p, enum lha_verb verb) {
   static const char *const COMMON[] = {"method", "path", "body", "wrap", "fields", "headers", "auth", "success", "tokens", "resend",
-                                       "rotation", "grant", "gone", "active", "spent", NULL};
+                                       "rotation", "life", "grant", "gone", "active", "spent", NULL};
   static const char *const METHODS[] = {"GET", "POST", "PUT", "DELETE", NULL};
   static const char *const BODIES[] = {"none", "form", "json", NULL};
   static const char *const AUTHS[] = {"none", "basic", "bearer", NULL};
@@ -202,6 +202,13 @@ static struct lha_operation *read_operation(const struct lha_cursor *outer, stru
   if (op->client_credentials && verb != LHA_EXCHANGE) lha_declare_bad(&c, "grant", "nothing here: it belongs to exchange");
   /* a code, an access code and a rotating refresh token are single use: safe must be said */
   op->resend_safe = lha_declare_choice(&c, "resend", RESENDS, refuses_tokens(verb) || op->client_credentials ? 1 : 0, "never or safe") == 1;
+  lua_pushliteral(c.L, "life");
+  lua_rawget(c.L, c.table);
+  if (!lua_isnil(c.L, -1)) {
+    op->life = lua_type(c.L, -1) == LUA_TNUMBER && verb == LHA_REFRESH ? lua_tonumber(c.L, -1) : 0;
+    if (!(op->life >= 60 && op->life <= 1e10)) lha_declare_bad(&c, "life", "seconds of a refresh token's life, 60 or more");
+  }
+  lua_pop(c.L, 1);
   op->rotate = lha_declare_choice(&c, "rotation", ROTATIONS, 0, "replace or keep") == 0;
   lua_pop(c.L, 1);
   return op;

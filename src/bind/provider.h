@@ -70,6 +70,7 @@ struct lha_operation {
   bool has_tokens, type_required;
   bool client_credentials;
   bool resend_safe;   /* may be sent again after an unknown outcome */
+  double life;        /* refresh: seconds that a kept refresh token lives, 0 = unknown */
   bool rotate;        /* refresh: the answer replaces the refresh token, absent = spent */
   const char *active; /* verify: dotted path of a boolean (RFC 7662) */
   const char **spent; /* logout: error codes that mean "already out" */

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "exchange.h"
 #include "options.h"
+#include "sys/crypto.h"
 
 static void wipe(struct lha_session *s) {
   int i;
@@ -159,7 +160,7 @@ static int session_forget(lua_State *L) {
 }
 
 /* core_state(session, now, margin): a table for the lifecycle, without any secret:
- * has_token, expires_at, obtained_at, can_refresh, unknown, changing. */
+ * has_token, expires_at, can_refresh, resend_safe, client_credentials, unknown, changing, provider. */
 static int session_state(lua_State *L) {
   struct lha_session *s = lha_session_live(L, 1);
   const struct lha_provider *p = s->provider;
@@ -170,10 +171,6 @@ static int session_state(lua_State *L) {
   if (s->tokens.expires) {
     lha_pushnumber(L, s->tokens.expires_at);
     lua_setfield(L, -2, "expires_at");
-  }
-  if (s->tokens.obtained_at > 0) {
-    lha_pushnumber(L, s->tokens.obtained_at);
-    lua_setfield(L, -2, "obtained_at");
   }
   lua_pushboolean(L, refresh != NULL && s->tokens.refresh.data != NULL);
   lua_setfield(L, -2, "can_refresh");
@@ -190,13 +187,62 @@ static int session_state(lua_State *L) {
   return 1;
 }
 
-/* core_ready(session, now, margin) -> token | nil. The hot path of access_token(): one C call, no table.
- * A token that lives beyond now + margin, or whose expiry is unknown. */
+/* How long before its end a token is renewed: min(60 s, 10 % of its life), and the same again times jitter (0 to 1). */
+static double early(const struct lha_tokens *t, double jitter) {
+  double life = t->obtained_at > 0 ? t->expires_at - t->obtained_at : 600;
+  double margin = life * 0.1 < 60 ? life * 0.1 : 60;
+  return margin < 0 ? 0 : margin * (1 + jitter);
+}
+
+/* A kept refresh token may die before the access token: renew while it still can, once. */
+static bool refresh_token_ages(const struct lha_session *s, double now) {
+  const struct lha_operation *refresh = s->provider->operations[LHA_REFRESH];
+  const struct lha_tokens *t = &s->tokens;
+  double due;
+  if (!refresh || refresh->life <= 0 || !t->refresh.data || t->refresh_at <= 0 || t->obtained_at <= 0) return false;
+  due = t->refresh_at + refresh->life * 0.9;
+  return now >= due && now < t->refresh_at + refresh->life && t->obtained_at < due;
+}
+
+/* ready(session, now, margin | nil, jitter) -> token | nil. The hot path of access_token(): one call, no table.
+ * A token that needs no renewal yet, or whose expiry is unknown. */
 static int session_ready(lua_State *L) {
   struct lha_session *s = lha_session_live(L, 1);
-  double now = luaL_checknumber(L, 2), margin = luaL_checknumber(L, 3);
+  double now = luaL_checknumber(L, 2);
   const struct lha_tokens *t = &s->tokens;
-  if (t->access.data && (!t->expires || now + margin < t->expires_at)) lua_pushlstring(L, t->access.data, t->access.len);
+  double margin = lua_isnoneornil(L, 3) ? early(t, luaL_optnumber(L, 4, 0)) : luaL_checknumber(L, 3);
+  if (t->access.data && (!t->expires || now + margin < t->expires_at) && !refresh_token_ages(s, now)) lua_pushlstring(L, t->access.data, t->access.len);
+  else lua_pushnil(L);
+  return 1;
+}
+
+/* valid(session, now) -> token | nil: one that has not expired yet. */
+static int session_valid(lua_State *L) {
+  struct lha_session *s = lha_session_live(L, 1);
+  double now = luaL_checknumber(L, 2);
+  const struct lha_tokens *t = &s->tokens;
+  if (t->access.data && (!t->expires || now < t->expires_at)) lua_pushlstring(L, t->access.data, t->access.len);
+  else lua_pushnil(L);
+  return 1;
+}
+
+/* export(session) -> the set with its times, for a record | nil */
+static int session_export(lua_State *L) {
+  struct lha_session *s = lha_session_live(L, 1);
+  if (s->has_tokens) {
+    lha_tokens_push(L, &s->tokens);
+    lha_tokens_times(L, &s->tokens);
+  } else {
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
+/* refresh_fingerprint(session) -> SHA-256 of the refresh token, raw | nil */
+static int session_fingerprint(lua_State *L) {
+  struct lha_session *s = lha_session_live(L, 1);
+  unsigned char digest[HA_SHA256_SIZE];
+  if (s->tokens.refresh.data && ha_sha256(s->tokens.refresh.data, s->tokens.refresh.len, digest)) lua_pushlstring(L, (const char *)digest, sizeof digest);
   else lua_pushnil(L);
   return 1;
 }
@@ -251,6 +297,8 @@ void lha_session_open(lua_State *L) {
 }
 
 const luaL_Reg lha_session_inside[] = {{"adopt", session_adopt},       {"forget", session_forget}, {"state", session_state},
-                                       {"ready", session_ready},       {"set_unknown", session_set_unknown},
+                                       {"ready", session_ready},       {"valid", session_valid},   {"export", session_export},
+                                       {"fingerprint", session_fingerprint},
+                                       {"set_unknown", session_set_unknown},
                                        {"identity", session_identity}, {"has", session_has},       {"timeout", session_timeouts},
                                        {"context", session_context},   {NULL, NULL}};

@@ -20,6 +20,7 @@ void lha_tokens_clear(struct lha_tokens *t) {
   ha_secret_clear(&t->extra);
   t->expires_at = 0;
   t->obtained_at = 0;
+  t->refresh_at = 0;
   t->expires = false;
 }
 
@@ -50,6 +51,17 @@ void lha_tokens_push(lua_State *L, const struct lha_tokens *t) {
   }
   if (!t->extra.data || lha_json_decode(L, t->extra.data, t->extra.len, LHA_JSON_DEPTH_MAX) != NULL) lua_newtable(L);
   lua_setfield(L, -2, "extra");
+}
+
+void lha_tokens_times(lua_State *L, const struct lha_tokens *t) {
+  if (t->obtained_at > 0) {
+    lha_pushnumber(L, t->obtained_at);
+    lua_setfield(L, -2, "obtained_at");
+  }
+  if (t->refresh_at > 0) {
+    lha_pushnumber(L, t->refresh_at);
+    lua_setfield(L, -2, "refresh_at");
+  }
 }
 
 static void push_member(lua_State *L, int index, const char *name) {
@@ -112,7 +124,7 @@ static int read_time(lua_State *L, int index, const char *name, double *to) {
 }
 
 const char *lha_tokens_read(lua_State *L, int index, struct lha_tokens *t, const char **why) {
-  static const char *const KNOWN[] = {"access_token", "refresh_token", "token_type", "expires_at", "obtained_at", "scope", "name", "extra", NULL};
+  static const char *const KNOWN[] = {"access_token", "refresh_token", "token_type", "expires_at", "obtained_at", "refresh_at", "scope", "name", "extra", NULL};
   int timed;
   luaL_checkstack(L, 8, "no stack");
   index = lha_absindex(L, index);
@@ -143,7 +155,7 @@ const char *lha_tokens_read(lua_State *L, int index, struct lha_tokens *t, const
     return "token_malformed";
   }
   timed = read_time(L, index, "expires_at", &t->expires_at);
-  if (timed < 0 || read_time(L, index, "obtained_at", &t->obtained_at) < 0) return "token_malformed";
+  if (timed < 0 || read_time(L, index, "obtained_at", &t->obtained_at) < 0 || read_time(L, index, "refresh_at", &t->refresh_at) < 0) return "token_malformed";
   t->expires = timed == 1;
   if (read_extra(L, index, t)) {
     *why = "extra holds what JSON cannot";

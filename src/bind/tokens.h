@@ -17,15 +17,18 @@ struct lha_tokens {
   struct ha_secret access, refresh, type, scope, name;
   struct ha_secret extra; /* every other member, as the text of a JSON object; absent = none */
   double expires_at;      /* unix seconds on our clock */
-  double obtained_at;     /* when the set was got, 0 = unknown */
+  double obtained_at;     /* when the access token was got, 0 = unknown */
+  double refresh_at;      /* when the refresh token was got, 0 = unknown: where it is kept, it is older than the access token */
   bool expires;           /* false: the expiry is unknown */
 };
 
 void lha_tokens_clear(struct lha_tokens *t);
 void lha_tokens_move(struct lha_tokens *to, struct lha_tokens *from);
 
-/* Pushes the set as the table of DESIGN 2.1. */
+/* Pushes the set as the table of DESIGN 2.1. lha_tokens_times adds obtained_at and refresh_at to it, for a record. */
 void lha_tokens_push(lua_State *L, const struct lha_tokens *t);
+
+void lha_tokens_times(lua_State *L, const struct lha_tokens *t);
 
 /* Reads a set at index into t (which Lua owns already). NULL, or a static error code with *why. Raises only for no memory. */
 const char *lha_tokens_read(lua_State *L, int index, struct lha_tokens *t, const char **why);

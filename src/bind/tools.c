@@ -202,7 +202,7 @@ static int equal(lua_State *L) {
   return 1;
 }
 
-static int clean(lua_State *L) { 
+static int clean(lua_State *L) {
   size_t n;
   const char *p = luaL_checklstring(L, 1, &n);
   struct ha_buf *out = lha_bytes_new(L, HA_TEXT_MAX + 8);
@@ -279,6 +279,11 @@ static int read_private(lua_State *L) {
   return 1;
 }
 
+static int sleep_seconds(lua_State *L) {
+  ha_clock_sleep(luaL_checknumber(L, 1));
+  return 0;
+}
+
 const luaL_Reg lha_tools[] = {{"sha256", sha256},
                               {"hmac_sha256", hmac_sha256},
                               {"random", random_bytes},
@@ -298,4 +303,5 @@ const luaL_Reg lha_tools[] = {{"sha256", sha256},
                               {"read_private", read_private},
                               {"time", unix_time},
                               {"monotonic", monotonic},
+                              {"sleep", sleep_seconds},
                               {NULL, NULL}};

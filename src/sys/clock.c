@@ -13,3 +13,12 @@ static double read_clock(clockid_t id) {
 double ha_clock_unix(void) { return read_clock(CLOCK_REALTIME); }
 
 double ha_clock_monotonic(void) { return read_clock(CLOCK_MONOTONIC); }
+
+void ha_clock_sleep(double seconds) {
+  struct timespec t;
+  if (!(seconds > 0)) return;
+  if (seconds > 3600) seconds = 3600;
+  t.tv_sec = (time_t)seconds;
+  t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
+  (void)nanosleep(&t, NULL);
+}

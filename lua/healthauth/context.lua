@@ -1,0 +1,70 @@
+-- SPDX-License-Identifier: MIT
+--- What belongs to one session in Lua: its transport, store, clock and functions hang on the userdata itself, as one table.
+-- Here is how to reach it, and the small decisions made from it.
+
+local core = require "healthauth.core"
+
+local inside = core.inside
+local floor = math.floor
+
+local M = {}
+
+--- The table of a session. No secret is in it.
+M.of = inside.context
+
+--- Unix seconds by the session's clock.
+---@param ctx table
+---@return number
+function M.now(ctx)
+  local clock = ctx.clock
+  if not clock then return floor(core.time()) end
+  local now = clock()
+  if type(now) ~= "number" or now ~= now or now < 0 then error("the session's clock did not return unix seconds", 0) end
+  return now
+end
+
+local function default_transport()
+  if type(ngx) == "table" and ngx.socket then return require("healthauth.transports.cosocket").shared() end
+  return require("healthauth.transports.curl").shared()
+end
+
+--- The session's transport, or the default one: cosockets inside nginx, libcurl elsewhere.
+---@param ctx table
+---@return table
+function M.transport(ctx)
+  return ctx.transport or default_transport()
+end
+
+--- Waits for some seconds without stopping others where the transport can; true when it could.
+---@param ctx table
+---@param seconds number
+---@return boolean waited
+function M.wait(ctx, seconds)
+  local transport = M.transport(ctx)
+  if not transport.wait then return false end
+  transport:wait(seconds)
+  return true
+end
+
+--- The values of credentials that are functions, or nil, err.
+---@param session userdata
+---@param ctx table
+---@return table|nil values
+---@return table|nil err
+function M.credentials(session, ctx)
+  local values = {}
+  for name, fn in next, ctx.credentials do
+    local ok, value = pcall(fn)
+    if not ok or type(value) ~= "string" then
+      return nil, core.error {
+        kind = "argument", code = "credential_failed", action = "fix_credentials", outcome = "not_sent",
+        provider = inside.state(session).provider,
+        message = "the function for " .. name .. (ok and " did not return a text" or " raised an error"),
+      }
+    end
+    values[name] = value
+  end
+  return values
+end
+
+return M

@@ -1,0 +1,53 @@
+-- SPDX-License-Identifier: MIT
+--- Events: what happened to tokens, for an audit trail. No event ever holds a secret.
+-- event = { name, time, provider, operation, key, latency, outcome, code }; key is a fingerprint of the store's key.
+
+local core = require "healthauth.core"
+local context = require "healthauth.context"
+
+local M = { swallowed = 0 } -- how often an on_event function raised
+
+--- Tells the session's on_event function, if it has one. What that function raises is swallowed and counted.
+---@param session userdata
+---@param ctx table
+---@param name string       issued refreshed joined served_stale refused verified called logged_out store_trouble
+---@param fields? table
+function M.emit(session, ctx, name, fields)
+  local on_event = ctx.on_event
+  if not on_event then return end
+  local event = fields or {}
+  event.name = name
+  event.time = context.now(ctx)
+  event.provider = core.inside.state(session).provider
+  event.key = ctx.fingerprint
+  if not pcall(on_event, event) then M.swallowed = M.swallowed + 1 end
+end
+
+local Writer = { __name = "healthauth.events.jsonl" }
+Writer.__index = Writer
+
+function Writer:__call(event)
+  local line = {}
+  for k, v in next, event do
+    if type(k) == "string" and (type(v) == "string" or type(v) == "number" or type(v) == "boolean") then line[k] = v end
+  end
+  self.file:write(core.json_encode(line), "\n")
+  if self.file.flush then self.file:flush() end
+end
+
+--- A function for on_event that appends each event as one line of JSON.
+---@param file string|table  a path, or an object with a method write
+---@return function
+function M.jsonl(file)
+  if type(file) == "string" then
+    local opened, why = io.open(file, "a")
+    if not opened then error("healthauth.events.jsonl: " .. why, 2) end
+    file = opened
+  elseif (type(file) ~= "table" and type(file) ~= "userdata") or not file.write then
+    error("healthauth.events.jsonl: expected a path or an object with a method write", 2)
+  end
+  local writer = setmetatable({ file = file }, Writer)
+  return function(event) writer(event) end
+end
+
+return M

@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: MIT
+--- healthauth: gets, keeps fresh, verifies and gives up access tokens of health services.
+-- This file is the face: it names the parts and loads each when it is first used. No logic lives here.
+
+local core = require "healthauth.core"
+local verbs = require "healthauth.verbs"
+
+local M = { _VERSION = core.version }
+
+--- Whether a value is an error of healthauth's (docs/errors.md).
+---@param value any
+---@return boolean
+M.is_error = core.is_error
+
+--- Compiles the declaration of a provider (docs/providers.md); many sessions may share it.
+--- Raises with the path of the member that is wrong.
+---@param declaration table
+---@return healthauth.Provider
+M.provider = core.provider
+
+--- Opens a session of a provider.
+---@param provider healthauth.Provider  made by healthauth.provider
+---@param options healthauth.Options    raises for a wrong type, an unknown name or an impossible value
+---@return healthauth.Session|nil
+---@return healthauth.Error? err  `options.tokens` is a set that cannot be taken
+function M.session(provider, options)
+  return verbs.open(2, provider, options)
+end
+
+--- A Conneqt session: exchange, verify, check (Quicksilva IM1 toolbar).
+---@param options healthauth.Options  environment or base_url, api_key
+---@return healthauth.Session|nil, healthauth.Error?
+function M.conneqt(options)
+  return verbs.open(2, "conneqt", options)
+end
+
+--- An eHealth (Ukraine) session: authorize_url, exchange, refresh, access_token, call, logout.
+---@param options healthauth.Options  environment or base_url, client_id, client_secret, api_key?, psk?, redirect_uri?, scope?
+---@return healthauth.Session|nil, healthauth.Error?
+function M.ehealth(options)
+  return verbs.open(2, "ehealth", options)
+end
+
+--- A Patients Know Best session of a user client: authorize_url, exchange, refresh, access_token, call.
+---@param options healthauth.Options  environment or base_url, client_id, redirect_uri?, scope?
+---@return healthauth.Session|nil, healthauth.Error?
+function M.pkb(options)
+  return verbs.open(2, "pkb", options)
+end
+
+--- A Patients Know Best session of a system client: exchange, access_token, call (client credentials).
+---@param options healthauth.Options  environment or base_url, client_id, client_secret, scope?
+---@return healthauth.Session|nil, healthauth.Error?
+function M.pkb_system(options)
+  return verbs.open(2, "pkb_system", options)
+end
+
+--- Many sessions of one provider over one store, told apart by the caller's key.
+---@param options healthauth.SessionsOptions  provider, store, options
+---@return healthauth.Sessions
+function M.sessions(options)
+  return require("healthauth.sessions").new(2, options)
+end
+
+--- A trace for people: wraps a transport and writes what is asked and answered, every secret masked.
+---@param file string|table  a path, or an object with a method write
+---@param transport? table   what really sends; the default transport otherwise
+---@return table transport
+function M.trace(file, transport)
+  return require("healthauth.trace").new(2, file, transport)
+end
+
+local function family(name)
+  return setmetatable({}, {
+    __index = function(self, part)
+      if type(part) ~= "string" or not part:match("^[%l_]+$") then return nil end
+      local ok, found = pcall(require, "healthauth." .. name .. "." .. part)
+      if not ok then
+        if tostring(found):find("module 'healthauth." .. name .. "." .. part .. "' not found", 1, true) then return nil end
+        error(found, 2)
+      end
+      rawset(self, part, found)
+      return found
+    end,
+  })
+end
+
+--- Constructors, one for each way to send: curl, cosocket, replay, record, sandbox (DESIGN 2.3).
+M.transports = family "transports"
+
+--- Constructors, one for each place to keep tokens: memory, sqlite, shared_dict, redis, and sealed around any of them.
+M.stores = family "stores"
+
+return setmetatable(M, {
+  __index = function(self, name)
+    if name ~= "sandbox" and name ~= "events" then return nil end
+    local part = require("healthauth." .. name)
+    rawset(self, name, part)
+    return part
+  end,
+})

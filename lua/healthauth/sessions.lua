@@ -1,0 +1,139 @@
+-- SPDX-License-Identifier: MIT
+--- Many sessions of one provider over one store, told apart by the caller's key (a person, a clinic).
+-- Opening one is cheap: nothing is asked of store or provider before its first use. A session is never shared by two keys.
+
+local core = require "healthauth.core"
+local record = require "healthauth.lifecycle.record"
+local verbs = require "healthauth.verbs"
+
+local KNOWN = { provider = true, store = true, options = true }
+local KEY_MAX = 256
+
+---@class healthauth.Sessions
+local Sessions = {}
+Sessions.__index = Sessions
+Sessions.__name = "healthauth.sessions"
+
+function Sessions:__tostring()
+  return "healthauth.sessions (" .. self.provider:name() .. ")"
+end
+
+local function live(self)
+  if self.closed then error("the sessions are closed", 3) end
+end
+
+local function check_key(key)
+  if type(key) ~= "string" or #key == 0 or #key > KEY_MAX then error("key: expected a text of 1 to 256 bytes", 3) end
+end
+
+-- A session's options with another key.
+local function options_for(self, key)
+  local options = {}
+  for k, v in next, self.options do options[k] = v end
+  options.store, options.key = self.store, key
+  return options
+end
+
+--- The session of a key; its tokens come from the store at its first use.
+---@param key string  1 to 256 bytes
+---@return healthauth.Session
+function Sessions:open(key)
+  live(self)
+  check_key(key)
+  return verbs.open(2, self.provider, options_for(self, key))
+end
+
+-- Whose records these are: the identity of any session of ours.
+local function identity(self)
+  if not self.identity then
+    local session = self:open "healthauth"
+    self.identity = { core.inside.identity(session) }
+    session:close()
+  end
+  return self.identity[1], self.identity[2], self.identity[3]
+end
+
+local function ours(self, found)
+  local provider, base_url, client_id = identity(self)
+  return found and found.provider == provider and found.base_url == base_url and found.client_id == client_id
+end
+
+--- What is stored, without any secret; marks of spent logins that have expired are removed on the way.
+---@return { key: string, expires_at: integer?, scope: string? }[]|nil
+---@return healthauth.Error?
+function Sessions:list()
+  live(self)
+  local out, now = {}, core.time()
+  local ok, err = pcall(function()
+    for store_key, text in self.store:list() do
+      if store_key == false then error(text, 0) end
+      local mark = store_key:match "^spent%." and core.json_decode(text)
+      if type(mark) == "table" and type(mark.spent_until) == "number" and mark.spent_until < now then
+        self.store:delete(store_key)
+      elseif not mark then
+        local found = record.peek(text)
+        if ours(self, found) then out[#out + 1] = { key = found.key, expires_at = found.expires_at, scope = found.scope } end
+      end
+    end
+  end)
+  if ok then
+    table.sort(out, function(a, b) return a.key < b.key end)
+    return out
+  end
+  if core.is_error(err) then return nil, err end
+  return nil, core.error { kind = "store", code = "store_raised", action = "retry", outcome = "not_sent", message = "the store raised an error" }
+end
+
+--- Forgets the tokens of a key in the store; the provider is not told (logout does that).
+---@param key string
+---@return true|nil
+---@return healthauth.Error?
+function Sessions:drop(key)
+  live(self)
+  check_key(key)
+  local session = verbs.open(2, self.provider, options_for(self, key))
+  local store_key = record.store_key(session, key)
+  session:close()
+  local ok, err = self.store:delete(store_key)
+  if ok == nil then return nil, err end
+  return true
+end
+
+--- Ends the use of this object; sessions opened through it and the store live on.
+---@return true
+function Sessions:close()
+  self.closed = true
+  return true
+end
+
+--- Makes it. Raises for unknown or wrong options.
+---@param level integer
+---@param options healthauth.SessionsOptions
+---@return healthauth.Sessions
+local function new(level, options)
+  if type(options) ~= "table" then error("sessions: expected a table of options", level + 1) end
+  for name in next, options do
+    if not KNOWN[name] then error("sessions: unknown option '" .. tostring(name) .. "'", level + 1) end
+  end
+  local provider = options.provider
+  if type(provider) == "string" then
+    local ok, found = pcall(verbs.provider_named, provider)
+    if not ok then error("sessions: unknown provider", level + 1) end
+    provider = found
+  elseif type(provider) ~= "userdata" then
+    error("sessions: provider: expected a name or what healthauth.provider made", level + 1)
+  end
+  if type(options.store) ~= "table" and type(options.store) ~= "userdata" then
+    error("sessions: store: expected a store", level + 1)
+  end
+  if options.options ~= nil and type(options.options) ~= "table" then error("sessions: options: expected a table", level + 1) end
+  local session_options = options.options or {}
+  for _, name in ipairs { "store", "key", "tokens" } do
+    if session_options[name] ~= nil then error("sessions: options." .. name .. " does not go here", level + 1) end
+  end
+  local self = setmetatable({ provider = provider, store = options.store, options = session_options }, Sessions)
+  verbs.open(level + 1, provider, options_for(self, "healthauth")):close() -- wrong options are told now, not at the first login
+  return self
+end
+
+return { new = new }

@@ -1,0 +1,286 @@
+-- SPDX-License-Identifier: MIT
+--- The verbs of a session (DESIGN 2.1). What a user holds is the session userdata itself; its method table gets these.
+-- Every verb is the same for every provider; one that the provider has not got answers nil, err with kind "unsupported".
+
+local core = require "healthauth.core"
+local context = require "healthauth.context"
+local events = require "healthauth.events"
+local fresh = require "healthauth.lifecycle.fresh"
+local pending = require "healthauth.pending"
+local perform = require "healthauth.perform"
+local renew = require "healthauth.lifecycle.renew"
+local vault = require "healthauth.lifecycle.vault"
+
+local inside = core.inside
+local of = context.of
+
+local M = {}
+local compiled = {}
+
+---@class healthauth.Session
+local Session = core.session_methods
+
+local function unsupported(session, operation)
+  return nil, core.error {
+    kind = "unsupported", code = "operation_unsupported", action = "fix_request", outcome = "not_sent",
+    provider = inside.state(session).provider, operation = operation, message = "the provider has no such operation",
+  }
+end
+
+local function emit(session, ctx, name, operation, err, latency, outcome)
+  events.emit(session, ctx, name, {
+    operation = operation, latency = latency, code = err and err.code, outcome = outcome or (err and err.outcome) or "answered",
+  })
+end
+
+-- A session over a store has its stored tokens before the first verb that needs them.
+local function loaded(session, ctx)
+  if not ctx.store or ctx.loaded or inside.state(session).has_token then return true end
+  local found, err = vault.first_load(session, ctx)
+  if found ~= nil then return true end
+  vault.trouble(session, ctx, "load", err)
+  return nil, err
+end
+
+-- New tokens of a login: they replace what is stored. When that fails they stay, are handed out, and the save is tried at every use.
+local function keep(session, ctx)
+  if not ctx.store then return end
+  local ok, err = vault.overwrite(session, ctx)
+  if ok then return end
+  ctx.dirty, ctx.loaded = "login", true
+  vault.trouble(session, ctx, "save", err)
+end
+
+--- The URL where a person logs in and consents, and what exchange needs afterwards (RFC 6749 4.1.1, RFC 7636).
+---@param args? { scope?: string, redirect_uri?: string, state_in_redirect?: boolean }
+---@return string|nil url
+---@return table|healthauth.Error pending  plain and serialisable, good for 600 s and one use; or the error
+function Session:authorize_url(args)
+  local ctx = of(self)
+  if args ~= nil and type(args) ~= "table" then error("authorize_url: expected a table of arguments", 2) end
+  local copy = { now = context.now(ctx) }
+  for k, v in next, args or {} do
+    if k == "now" or k == "credentials" then error("authorize_url: unknown argument '" .. k .. "'", 2) end
+    copy[k] = v
+  end
+  if ctx.credentials then
+    local values, err = context.credentials(self, ctx)
+    if not values then return nil, err end
+    copy.credentials = values
+  end
+  local ok, url, second = pcall(core.authorize_url, self, copy)
+  if not ok then error(url, 2) end
+  if not url then second.operation = "authorize_url" end
+  return url, second
+end
+
+--- Changes a code, an access code or the client's credentials into tokens (RFC 6749 4.1.3, 4.4; Conneqt "access token").
+---@param args? table  { callback, pending } | { code, redirect_uri, scope? } | { access_code } | nothing for client credentials
+---@return healthauth.Tokens|nil
+---@return healthauth.Error?
+function Session:exchange(args)
+  local ctx = of(self)
+  local exchange, err = perform.begin(2, self, ctx, "exchange", args)
+  local used = type(args) == "table" and type(args.pending) == "table" and args.callback ~= nil and args.pending or nil
+  if used and (exchange or err.kind == "denied") then
+    local ok, spent_err = pending.spend(ctx, used, context.now(ctx))
+    if not ok then
+      if exchange then exchange:fail { kind = "state", code = "state_used", outcome = "not_sent" } end
+      return nil, spent_err
+    end
+  end
+  if not exchange then return nil, err end
+  local tokens, failure, _, latency = perform.run(ctx, exchange)
+  emit(self, ctx, tokens and "issued" or "refused", "exchange", failure, latency)
+  if tokens then keep(self, ctx)
+  elseif used and failure.outcome == "not_sent" then pending.unspend(ctx, used) end
+  return tokens, failure
+end
+
+--- Gets new tokens with the refresh token (RFC 6749 6), the session's own or an explicit one. Sent once, whatever happens.
+---@param args? { refresh_token?: string, scope?: string }
+---@return healthauth.Tokens|nil
+---@return healthauth.Error?
+function Session:refresh(args)
+  local ctx = of(self)
+  if not inside.has(self, "refresh") then return unsupported(self, "refresh") end
+  if args ~= nil and type(args) ~= "table" then error("refresh: expected a table of arguments", 2) end
+  for name in next, args or {} do
+    if name ~= "refresh_token" and name ~= "scope" then error("refresh: unknown argument '" .. tostring(name) .. "'", 2) end
+  end
+  local ok, load_err = loaded(self, ctx)
+  if not ok then return nil, load_err end
+  local result, err = renew.run(2, self, ctx, args, function() end, true, true)
+  if result and type(result) ~= "table" then return self:tokens() end
+  return result, err
+end
+
+--- A valid access token, refreshed when needed; at most one refresh a call.
+---@return string|nil token
+---@return healthauth.Error?
+Session.access_token = fresh.access_token
+
+--- Whether a token is valid: the given one, or without argument the session's own.
+---@param ... string
+---@return boolean|nil valid  true, false (gone), or nil: could not tell
+---@return healthauth.Error?
+function Session:verify(...)
+  local ctx = of(self)
+  local args
+  if select("#", ...) > 0 then
+    local token = ...
+    args = { token = token == nil and "" or token }
+  else
+    local ok, load_err = loaded(self, ctx)
+    if not ok then return nil, load_err end
+  end
+  local exchange, err = perform.begin(2, self, ctx, "verify", args)
+  if not exchange then return nil, err end
+  local valid, failure, _, latency = perform.run(ctx, exchange)
+  emit(self, ctx, "verified", "verify", failure, latency, valid ~= nil and (valid and "valid" or "gone") or nil)
+  return valid, failure
+end
+
+--- Whether the credentials work.
+---@return true|nil
+---@return healthauth.Error?
+function Session:check()
+  local ctx = of(self)
+  local exchange, err = perform.begin(2, self, ctx, "check")
+  if not exchange then return nil, err end
+  local ok, failure = perform.run(ctx, exchange)
+  return ok, failure
+end
+
+local function refreshable(session)
+  local state = inside.state(session)
+  return state.can_refresh or state.client_credentials
+end
+
+--- Sends a request of the caller's with the bearer token; one refresh and one repeat when the token is refused as expired (RFC 6750 3.1).
+---@param args { method?: string, url: string, headers?: table, body?: string, timeout?: number }
+---@return table|nil response  { status, headers, body }: every whole answer, 4xx and 5xx too
+---@return healthauth.Error?
+function Session:call(args)
+  local ctx = of(self)
+  if not inside.has(self, "call") then return unsupported(self, "call") end
+  if type(args) ~= "table" then error("call: expected a table of arguments", 2) end
+  local token, token_err = fresh.token(2, self, ctx)
+  if not token then return nil, token_err end
+  for attempt = 1, 2 do
+    local exchange, err = perform.begin(2, self, ctx, "call", args)
+    if not exchange then return nil, err end
+    local response, failure, raw, latency = perform.run(ctx, exchange)
+    emit(self, ctx, "called", "call", failure, latency)
+    if response or not failure.token_refused or attempt == 2 then return response, failure end
+    if not refreshable(self) then return raw end
+    local renewed, renew_err = fresh.token(2, self, ctx, token)
+    if not renewed then return nil, renew_err end
+  end
+end
+
+local function forget(session, ctx)
+  inside.forget(session)
+  if not ctx.store then return true end
+  local ok, err = vault.drop(session, ctx)
+  if not ok then
+    vault.trouble(session, ctx, "delete", err)
+    return nil, err
+  end
+  return true
+end
+
+--- Gives the tokens up, at the provider where it has a way to (eHealth /auth/logout, RFC 7009), and forgets them.
+---@param args? { force?: boolean }  force: forget in any case
+---@return true|nil
+---@return string|healthauth.Error|nil  "local" when only forgotten here
+function Session:logout(args)
+  local ctx = of(self)
+  if args ~= nil and type(args) ~= "table" then error("logout: expected a table of arguments", 2) end
+  for name, value in next, args or {} do
+    if name ~= "force" then error("logout: unknown argument '" .. tostring(name) .. "'", 2) end
+    if type(value) ~= "boolean" then error("logout: force: expected true or false", 2) end
+  end
+  local force = args and args.force
+  local ok, err
+  local remote = inside.has(self, "logout")
+  if remote then
+    ok, err = loaded(self, ctx)
+    local exchange
+    if ok then exchange, err = perform.begin(2, self, ctx, "logout") end
+    ok = nil
+    if exchange then
+      local latency
+      ok, err, _, latency = perform.run(ctx, exchange)
+      emit(self, ctx, ok and "logged_out" or "refused", "logout", err, latency)
+    end
+    if not ok and not force then return nil, err end
+  end
+  local dropped, drop_err = forget(self, ctx)
+  if not dropped then return nil, drop_err end
+  if ok then return true end
+  return true, "local"
+end
+
+--- Adopts a set of tokens and saves it over what the store has; without argument loads it from the store.
+---@param ... healthauth.Tokens
+---@return true|nil
+---@return healthauth.Error?
+function Session:restore(...)
+  local ctx = of(self)
+  if select("#", ...) > 0 then
+    local previous = inside.export(self)
+    local ok, err = inside.adopt(self, (...))
+    if not ok then return nil, err end
+    if ctx.store then
+      local saved, save_err = vault.overwrite(self, ctx)
+      if not saved then -- all or nothing: the old set is back
+        if previous then inside.adopt(self, previous) else inside.forget(self) end
+        return nil, save_err
+      end
+    end
+    return true
+  end
+  if inside.state(self) and not ctx.store then
+    return nil, core.error {
+      kind = "argument", code = "no_token", action = "fix_request", outcome = "not_sent", provider = inside.state(self).provider,
+      operation = "restore", message = "there is no store to restore from",
+    }
+  end
+  local found, err = vault.first_load(self, ctx)
+  if found then return true end
+  if err then return nil, err end
+  return nil, core.error {
+    kind = "argument", code = "no_token", action = "reauthorize", outcome = "not_sent", provider = inside.state(self).provider,
+    operation = "restore", message = "the store has no tokens for this key",
+  }
+end
+
+-- The compiled declaration of one of our own providers.
+local function provider_named(name)
+  local provider = compiled[name]
+  if not provider then
+    provider = core.provider(require("healthauth.providers." .. name))
+    compiled[name] = provider
+  end
+  return provider
+end
+
+--- Opens a session; a programmer's mistake raises at the caller's position.
+---@param level integer
+---@param provider healthauth.Provider|string
+---@param options healthauth.Options
+---@return healthauth.Session|nil, healthauth.Error?
+function M.open(level, provider, options)
+  if type(provider) == "string" then provider = provider_named(provider) end
+  local ok, session, err = pcall(core.session, provider, options)
+  if not ok then error(session, level + 1) end
+  if not session then return nil, err end
+  vault.prepare(session, of(session))
+  return session
+end
+
+--- Our own provider of that name, or the compiled one that is given.
+M.provider_named = provider_named
+
+return M

@@ -7,6 +7,7 @@ local ROOT = debug.getinfo(1, "S").source:match "^@(.*)spec/[^/]*$"
 
 local LUA_PATTERNS = {
   '%f[%w]code = "([a-z][a-z_]+)"', 'fail%("([a-z][a-z_]+)"', 'fail%("[a-z_]+", *"([a-z][a-z_]+)"', 'unsupported%("([a-z][a-z_]+)"',
+  'fail%([%w_.]+, "[a-z_]+", "[a-z_]+", "([a-z_]+)"',
 }
 local C_PATTERNS = {
   'say%(f, "[a-z_]+", "([a-z_]+)"', 'refuse%(L, x, "[a-z_]+", "([a-z_]+)"', 'broken%(L, x, r, "[a-z_]+", "([a-z_]+)"',

@@ -13,7 +13,7 @@ SHARED = -shared -Wl,-z,relro,-z,now
 
 # A module is ring 0, the files of ring 1 named here, and its own part of ring 2. Nothing else decides what is in it.
 core_sys     = src/sys/clock.c src/sys/crypto.c src/sys/private_file.c
-core_libs    = -lcrypto
+core_libs    = -lcrypto -lm
 curl_sys     = $(wildcard src/sys/curl*.c)
 curl_libs    = -lcurl
 sqlite_sys   = $(wildcard src/sys/sqlite*.c)
@@ -29,7 +29,7 @@ hiredis_bind = src/bind/class.c src/bind/compat.c $(call bind_own,hiredis)
 sources      = $(wildcard src/base/*.c) $($(1)_sys) $($(1)_bind)
 objects      = $(patsubst src/bind/%.c,$(BUILD)/obj/$(1)/%.o,$(patsubst src/base/%.c,$(BUILD)/obj/base/%.o,$(2:src/sys/%.c=$(BUILD)/obj/sys/%.o)))
 ready        = $(foreach m,$(MODULES),$(if $(wildcard src/bind/$(if $(m:core=),$(m)_module,module).c),$(m)))
-run          = $(if $(V),,@printf '  %s\n' $@ &&)
+run          = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %s\n' $@ &&)
 
 all: $(foreach r,$(RUNTIMES),$(ready:%=$(BUILD)/$(r)/healthauth/%.so))
 
@@ -56,6 +56,7 @@ COV  = BUILD=build/cov HARDEN= CFLAGS='-O0 -g --coverage'
 build-asan: ; +@$(MAKE) --no-print-directory $(or $(ONLY),all objects) $(ASAN)
 build-cov:  ; +@$(MAKE) --no-print-directory $(or $(ONLY),all objects) $(COV)
 
+demo:     setup-demo  ; +@$(MAKE) --no-print-directory all MODULES='core curl' && tools/demo
 setup-%: ; @tools/setup.sh $*
 test:     setup-test  ; @tools/test.sh
 lint:     setup-test  ; @tools/lint.sh
@@ -68,4 +69,4 @@ unit:     setup-test  ; @tools/unit.sh
 fuzz:     setup-test  ; @tools/fuzz.sh $(or $(TIME),60)
 clean:                ; rm -rf build
 sources-%:            ; @printf '%s\n' $(call sources,$*)
-.PHONY: all objects build-asan build-cov test lint rings rocks asan coverage valgrind unit fuzz clean install
+.PHONY: all demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit fuzz clean install

@@ -16,8 +16,9 @@ for path in "${all[@]}"; do
   [ -s "$(objects "$build" "$path")" ] || { echo "$(objects "$build" "$path") is not there: make all objects"; exit 1; }
 done
 
-# What libc offers, taken from libc, so that "libc alone" is no list of forbidden names.
-{ nm -D --defined-only "$(ldd /bin/sh | awk '/libc\.so/ { print $3 }')" | awk '{ sub(/@.*/, "", $3); print $3 }'
+# What libc (with its libm) offers, taken from it, so that "libc alone" is no list of forbidden names.
+libc=$(ldd /bin/sh | awk '/libc\.so/ { print $3 }')
+{ nm -D --defined-only "$libc" "${libc/libc.so/libm.so}" | awk '{ sub(/@.*/, "", $3); print $3 }'
   printf '%s\n' _GLOBAL_OFFSET_TABLE_ __stack_chk_fail; } | sort -u >"$work/libc"
 { cat "$work/libc"; defined $(objects "$build" src/base/*.c); } | sort -u >"$work/base"
 { cat "$work/base"; defined $(objects "$build" src/sys/*.c); } | sort -u >"$work/sys"
@@ -51,7 +52,7 @@ for module in $(ls "$build"/*/healthauth/*.so 2>/dev/null); do
   case $name in core) own=libcrypto ;; curl) own=libcurl ;; sqlite) own=libsqlite3 ;; hiredis) own=libhiredis ;; *) own=nothing ;; esac
   say "$module does not show luaopen_healthauth_$name alone" "$(nm -D --defined-only "$module" | awk '{ print $3 }' | grep -vx "luaopen_healthauth_$name"
     nm -D --defined-only "$module" | grep -q " luaopen_healthauth_$name\$" || echo nothing)"
-  say "$module needs a further library" "$(readelf -d "$module" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE "^($own|libc)[.-]")"
+  say "$module needs a further library" "$(readelf -d "$module" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE "^($own|libc|libm)[.-]")"
   say "$module leaves undefined" "$(ldd -r "$module" 2>&1 | sed -n 's/^undefined symbol: \([^[:space:]]*\).*/\1/p' | grep -vE '^luaL?_')"
   say "$module is not hardened" "$(readelf -d "$module" | grep -q BIND_NOW || echo 'no -z now'
     readelf -lW "$module" | grep -q GNU_RELRO || echo 'no relro'

@@ -4,15 +4,15 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tools/common.sh
-work=$PWD/build/rocks; rm -rf "$work"; mkdir -p "$work"
-echo 'rocks_provided = { ["lua-cjson"] = "2.1.0-1" } rocks_servers = {}' >"$work/config.lua"
+work=$PWD/build/rocks; rm -rf "$work"; mkdir -p "$work/none"
+echo 'rocks_provided = { ["lua-cjson"] = "2.1.0-1" }' >"$work/config.lua"
 export LUAROCKS_CONFIG=$work/config.lua HOME=$work
 step() { # WHAT COMMAND...
   local what=$1; shift
   if "$@" >"$work/step.log" 2>&1; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "== $what"; cat "$work/step.log"; fi
 }
 build_into() { # VERSION ROCKSPEC
-  cd "$work/$1/source" && luarocks --lua-version="$1" --tree="$work/$1/tree" make --deps-mode=all "$2" CFLAGS="-O2 -fPIC -fvisibility=hidden"
+  cd "$work/$1/source" && luarocks --lua-version="$1" --tree="$work/$1/tree" --only-server="$work/none" make "$2" CFLAGS="-O2 -fPIC -fvisibility=hidden"
 }
 # Each module of a rockspec is required on its own, the tree first on the paths and the checkout on none.
 require_all() { # RUNTIME VERSION ROCKSPEC
@@ -37,7 +37,8 @@ print(#lib .. " modules required")
 LUA
 }
 
-mapfile -t specs < <(ls "$PWD"/rockspec/healthauth-scm-*.rockspec "$PWD"/rockspec/healthauth-[a-z]*-scm-*.rockspec 2>/dev/null | awk '!seen[$0]++')
+# The first is what the others depend on.
+specs=(); for rock in healthauth healthauth-redis healthauth-sqlite; do specs+=("$PWD/rockspec/$rock-scm-1.rockspec"); done
 for spec in "${specs[@]}"; do step "lint $spec" luarocks lint "$spec"; done
 for version in 5.4 5.1; do
   mkdir -p "$work/$version/source"

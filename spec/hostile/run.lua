@@ -31,7 +31,8 @@ function Run:url(listener, path, scheme)
   return ("%s://localhost:%s%s"):format(scheme or (listener:find("^http$") and "http") or "https", self.server.ports[listener], path)
 end
 
-local function copy_tls(self, tls)
+--- What request.tls is for a case: "$certificates" names the folder of the test authority, which is trusted where nothing else is said.
+function Run:tls(tls)
   local out = {}
   for name, value in pairs(tls or { ca_file = "$certificates/ca.pem" }) do
     out[name] = value:gsub("%$certificates", (self.folder:gsub("%%", "%%%%")))
@@ -44,7 +45,7 @@ function Run:request(case, listener)
   return {
     method = case.method or "GET", url = self:url(listener, "/case/" .. case.name, case.scheme), body = case.body,
     headers = case.headers or { { "Accept", "application/json" } }, timeout = case.timeout or 2, connect_timeout = case.connect_timeout or 2,
-    limits = case.limits or { body = 1024 * 1024, headers = 64 * 1024, depth = 32 }, tls = copy_tls(self, case.tls), proxy = case.proxy,
+    limits = case.limits or { body = 1024 * 1024, headers = 64 * 1024, depth = 32 }, tls = self:tls(case.tls), proxy = case.proxy,
   }
 end
 
@@ -52,7 +53,7 @@ end
 function Run:get(transport, path, listener)
   local response, failure = transport:perform {
     method = "GET", url = self:url(listener or "http", path), headers = {}, timeout = 5, connect_timeout = 5,
-    tls = copy_tls(self), limits = { body = 1024 * 1024, headers = 65536 },
+    tls = self:tls(), limits = { body = 1024 * 1024, headers = 65536 },
   }
   return response, failure
 end

@@ -4,8 +4,10 @@
 
 SCRIPTS is what spec/hostile/script.lua writes: for each case, the steps to take on a request whose path begins with /case/NAME. CERTIFICATES
 is a folder made by spec/support/make_ca.sh. Listens on loopback ports that the kernel picks, prints "name port" lines and "ready".
-GET /count/NAME tells how many requests a case has seen, GET /seen/NAME shows the last one, GET /good is an ordinary answer.
+GET /count/NAME tells how many requests a case has seen, GET /seen/NAME shows the last one, GET /good is an ordinary answer and GET /link
+tells which connection this is.
 """
+import itertools
 import os
 import select
 import socket
@@ -14,6 +16,9 @@ import struct
 import sys
 import threading
 import time
+import warnings
+
+warnings.simplefilter('ignore', DeprecationWarning)  # TLS 1.0 and 1.1 are old, that is the point
 
 LIFE = 600       # nobody needs it longer
 IDLE = 20        # seconds that a connection may say nothing
@@ -21,6 +26,7 @@ PATIENCE = 4     # seconds for an endless answer
 GOOD = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
 lock = threading.Lock()
 counts, seen = {}, {}
+serial = itertools.count(1)
 
 
 class Over(Exception):
@@ -47,7 +53,7 @@ class Link:
     """One accepted connection, plain or TLS."""
 
     def __init__(self, raw, context):
-        self.raw, self.buffer, self.turns = raw, b'', {}
+        self.raw, self.buffer, self.turns, self.serial = raw, b'', {}, next(serial)
         raw.settimeout(IDLE)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.io = context.wrap_socket(raw, server_side=True) if context else raw
@@ -166,6 +172,8 @@ def one_request(link, cases):
             answer = text(b'%d' % counts.get(parts[2], 0))
         elif parts[1] == 'seen':
             answer = text(seen.get(parts[2], b''))
+        elif parts[1] == 'link':
+            answer = text(b'%d' % link.serial)
         elif parts[1] == 'good':
             answer = GOOD
         else:

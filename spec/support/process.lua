@@ -4,6 +4,9 @@
 
 local process = {}
 
+--- The program that runs this spec, for children that must be the same.
+process.runtime = os.getenv("HEALTHAUTH_RUNTIME") or (type(rawget(_G, "jit")) == "table" and "luajit" or "lua" .. _VERSION:match("%d.%d"))
+
 local function quote(word)
   return "'" .. tostring(word):gsub("'", "'\\''") .. "'"
 end

@@ -27,13 +27,12 @@ struct exchange {
 
 enum { REQUEST = 2 }; /* its place on the stack */
 
-static int refuse(lua_State *L, const char *what, const char *why) {
-  return luaL_argerror(L, REQUEST, lua_pushfstring(L, "%s: %s", what, why));
-}
+static int refuse(lua_State *L, const char *what, const char *why) { return luaL_error(L, "bad request (%s: %s)", what, why); }
 
-static void must(lua_State *L, enum ha_status rc, const char *what, const char *why) {
+/* why by its address: it is set by the call that gives rc. */
+static void must(lua_State *L, enum ha_status rc, const char *what, const char *const *why) {
   if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
-  if (rc != HA_OK) refuse(L, what, why ? why : "cannot be used");
+  if (rc != HA_OK) refuse(L, what, *why ? *why : "cannot be used");
 }
 
 static int field(lua_State *L, int table, const char *name) {
@@ -92,7 +91,7 @@ static void read_headers(lua_State *L, struct ha_curl_request *q) {
     if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING) refuse(L, "headers", "name and value must be strings");
     name = lua_tolstring(L, -2, &nlen);
     value = lua_tolstring(L, -1, &vlen);
-    must(L, ha_curl_request_header(q, name, nlen, value, vlen, &why), "headers", why);
+    must(L, ha_curl_request_header(q, name, nlen, value, vlen, &why), "headers", &why);
     lua_settop(L, list);
   }
   lua_pop(L, 1);
@@ -147,24 +146,24 @@ static void read_request(lua_State *L, struct ha_curl_request *q) {
   size_t n = 0;
   p = text_field(L, REQUEST, "method", &n);
   if (!p) refuse(L, "method", "is missing");
-  must(L, ha_curl_request_method(q, p, n, &why), "method", why);
+  must(L, ha_curl_request_method(q, p, n, &why), "method", &why);
   lua_pop(L, 1);
   p = text_field(L, REQUEST, "url", &n);
   if (!p) refuse(L, "url", "is missing");
-  must(L, ha_curl_request_url(q, p, n, &why), "url", why);
+  must(L, ha_curl_request_url(q, p, n, &why), "url", &why);
   lua_pop(L, 1);
   p = text_field(L, REQUEST, "body", &n);
-  if (p) must(L, ha_curl_request_body(q, p, n, &why), "body", why);
+  if (p) must(L, ha_curl_request_body(q, p, n, &why), "body", &why);
   lua_pop(L, 1);
   p = text_field(L, REQUEST, "proxy", &n);
-  if (p) must(L, ha_curl_request_proxy(q, p, n, &why), "proxy", why);
+  if (p) must(L, ha_curl_request_proxy(q, p, n, &why), "proxy", &why);
   lua_pop(L, 1);
   q->timeout = number_field(L, REQUEST, "timeout", TIMEOUT, TIMEOUT_MAX);
   q->connect_timeout = number_field(L, REQUEST, "connect_timeout", CONNECT_TIMEOUT, TIMEOUT_MAX);
   read_limits(L, q);
   read_headers(L, q);
   read_tls(L, q);
-  must(L, ha_curl_request_check(q, &why), "request", why);
+  must(L, ha_curl_request_check(q, &why), "request", &why);
 }
 
 /* ---- the exchange ---- */

@@ -153,4 +153,5 @@ bool ha_curl_perform(struct ha_curl *t, const struct ha_curl_request *q, struct 
   return whole;
 }
 
-const char *ha_curl_version(void) { return curl_version(); }
+/* Not curl_version(): that one wakes LDAP and SASL, which leak. */
+const char *ha_curl_version(void) { return curl_version_info(CURLVERSION_NOW)->version; }

@@ -63,7 +63,7 @@ void ha_curl_close(struct ha_curl *t);
 /* True: answer is complete. False: *failure says why. Blocks for at most q->timeout. answer must be initialised with q's limits. */
 bool ha_curl_perform(struct ha_curl *t, const struct ha_curl_request *q, struct ha_http1 *answer, struct ha_curl_failure *failure);
 
-/* "libcurl/7.88.1 OpenSSL/3.0.15 ..." */
+/* "7.88.1" */
 const char *ha_curl_version(void);
 
 #endif

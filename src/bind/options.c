@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
-#include "options.h"
+#include "options_reader.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "base/utf8.h"
 #include "bytes.h"
 
-enum { HEADERS_MAX = 32, ORIGINS_MAX = 32, PATH_MAX_BYTES = 4096, KEY_MAX = 256 };
+enum { KEY_MAX = 256 };
 
 /* Every option of any session; those with a Lua type beside them live in the owned table as they are. */
 static const struct { const char *name; int type; const char *expected; } COMMON[] = {
@@ -21,23 +21,16 @@ static const struct { const char *name; int type; const char *expected; } COMMON
     {"on_event", LUA_TFUNCTION, "a function"},           {"margin", LUA_TNUMBER, "seconds, 0 or more"},
     {"lease", LUA_TNUMBER, "seconds above 0"},           {"max_wait", LUA_TNUMBER, "seconds, 0 or more"}, {NULL, 0, NULL}};
 
-struct reader {
-  lua_State *L;
-  const struct lha_provider *p;
-  struct lha_session *s;
-  int options, owned;
-};
-
-static int bad(const struct reader *r, const char *name, const char *expected) {
+int lha_option_bad(const struct lha_reader *r, const char *name, const char *expected) {
   return luaL_error(r->L, "%s: option '%s': expected %s", r->p->name, name, expected);
 }
 
-static void get(const struct reader *r, const char *name) {
+void lha_option_get(const struct lha_reader *r, const char *name) {
   lua_pushstring(r->L, name);
   lua_rawget(r->L, r->options);
 }
 
-static int unknown(const struct reader *r, const char *prefix, const char *key) {
+int lha_option_unknown(const struct lha_reader *r, const char *prefix, const char *key) {
   char shown[LHA_NAME_MAX];
   size_t i;
   for (i = 0; i + 1 < sizeof shown && key[i]; i++) shown[i] = key[i] >= 0x20 && key[i] <= 0x7E ? key[i] : '?';
@@ -46,7 +39,7 @@ static int unknown(const struct reader *r, const char *prefix, const char *key) 
 }
 
 /* Every key of the table at index must be in the list; option_name is for the message ("tls."). */
-static void only(const struct reader *r, int index, const char *prefix, const char *const *known) {
+void lha_option_only(const struct lha_reader *r, int index, const char *prefix, const char *const *known) {
   lua_State *L = r->L;
   lua_pushnil(L);
   while (lua_next(L, index)) {
@@ -54,11 +47,11 @@ static void only(const struct reader *r, int index, const char *prefix, const ch
     lua_pop(L, 1);
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "%s: options have names", r->p->name);
     while (*k && strcmp(*k, lua_tostring(L, -1)) != 0) k++;
-    if (!*k) unknown(r, prefix, lua_tostring(L, -1));
+    if (!*k) lha_option_unknown(r, prefix, lua_tostring(L, -1));
   }
 }
 
-static void check_names(const struct reader *r) {
+static void check_names(const struct lha_reader *r) {
   lua_State *L = r->L;
   lua_pushnil(L);
   while (lua_next(L, r->options)) {
@@ -69,7 +62,7 @@ static void check_names(const struct reader *r) {
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "%s: options have names", r->p->name);
     key = lua_tolstring(L, -1, &n);
     while (COMMON[i].name && strcmp(COMMON[i].name, key) != 0) i++;
-    if (!COMMON[i].name && lha_option_index(r->p, key, n) < 0) unknown(r, "", key);
+    if (!COMMON[i].name && lha_option_index(r->p, key, n) < 0) lha_option_unknown(r, "", key);
   }
 }
 
@@ -86,7 +79,7 @@ bool lha_credential_fine(const struct lha_option *o, const char *p, size_t n) {
   return true;
 }
 
-static void read_credentials(const struct reader *r) {
+static void read_credentials(const struct lha_reader *r) {
   static const char expected[] = "a text of 1 to 8192 bytes without control characters (bytes 0x21 to 0x7E where it enters a header), or a function";
   lua_State *L = r->L;
   int i;
@@ -95,11 +88,11 @@ static void read_credentials(const struct reader *r) {
   r->s->option_count = r->p->option_count;
   for (i = 0; i < r->p->option_count; i++) {
     const struct lha_option *o = &r->p->options[i];
-    get(r, o->name);
+    lha_option_get(r, o->name);
     if (lua_type(L, -1) == LUA_TSTRING) {
       size_t n;
       const char *p = lua_tolstring(L, -1, &n);
-      if (!lha_credential_fine(o, p, n)) bad(r, o->name, expected);
+      if (!lha_credential_fine(o, p, n)) lha_option_bad(r, o->name, expected);
       lha_must(L, ha_secret_set(&r->s->options[i], p, n));
     } else if (lua_type(L, -1) == LUA_TFUNCTION) {
       lua_pushliteral(L, "credentials");
@@ -115,7 +108,7 @@ static void read_credentials(const struct reader *r) {
       lua_setfield(L, -2, o->name); /* function, credentials */
       lua_pop(L, 1);
     } else if (!lua_isnil(L, -1)) {
-      bad(r, o->name, expected);
+      lha_option_bad(r, o->name, expected);
     } else if (o->required) {
       luaL_error(L, "%s: option '%s' is required", r->p->name, o->name);
     }
@@ -123,19 +116,19 @@ static void read_credentials(const struct reader *r) {
   }
 }
 
-static double number(const struct reader *r, const char *name, double otherwise, double least, double most, const char *expected) {
-  get(r, name);
+static double number(const struct lha_reader *r, const char *name, double otherwise, double least, double most, const char *expected) {
+  lha_option_get(r, name);
   if (lua_type(r->L, -1) == LUA_TNUMBER) {
     otherwise = lua_tonumber(r->L, -1);
-    if (!(otherwise >= least && otherwise <= most)) bad(r, name, expected);
+    if (!(otherwise >= least && otherwise <= most)) lha_option_bad(r, name, expected);
   } else if (!lua_isnil(r->L, -1)) {
-    bad(r, name, expected);
+    lha_option_bad(r, name, expected);
   }
   lua_pop(r->L, 1);
   return otherwise;
 }
 
-static void read_base_url(const struct reader *r) {
+static void read_base_url(const struct lha_reader *r) {
   lua_State *L = r->L;
   const char *why = NULL, *text = NULL;
   size_t n = 0;
@@ -143,17 +136,17 @@ static void read_base_url(const struct reader *r) {
   enum ha_status rc;
   bool safe;
   int i;
-  get(r, "environment");
-  get(r, "base_url");
+  lha_option_get(r, "environment");
+  lha_option_get(r, "base_url");
   if (lua_isnil(L, -1) == lua_isnil(L, -2)) luaL_error(L, "%s: exactly one of the options 'environment' and 'base_url' is required", r->p->name);
   if (lua_isnil(L, -1)) {
-    if (lua_type(L, -2) != LUA_TSTRING) bad(r, "environment", "a text");
+    if (lua_type(L, -2) != LUA_TSTRING) lha_option_bad(r, "environment", "a text");
     for (i = 0; i < r->p->environment_count; i++)
       if (strcmp(r->p->environments[i].name, lua_tostring(L, -2)) == 0) text = r->p->environments[i].value;
-    if (!text) bad(r, "environment", "one of the provider's environments (docs/providers.md), or use base_url");
+    if (!text) lha_option_bad(r, "environment", "one of the provider's environments (docs/providers.md), or use base_url");
     n = strlen(text);
   } else {
-    if (lua_type(L, -1) != LUA_TSTRING) bad(r, "base_url", "a text");
+    if (lua_type(L, -1) != LUA_TSTRING) lha_option_bad(r, "base_url", "a text");
     text = lua_tolstring(L, -1, &n);
   }
   ha_url_init(&u);
@@ -162,58 +155,11 @@ static void read_base_url(const struct reader *r) {
   if (rc == HA_OK && safe) rc = ha_secret_set(&r->s->base_url, u.text.data, u.text.len);
   ha_url_free(&u);
   if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
-  if (rc != HA_OK || !safe) bad(r, "base_url", "an https URL (http only to loopback) without userinfo, query and fragment");
+  if (rc != HA_OK || !safe) lha_option_bad(r, "base_url", "an https URL (http only to loopback) without userinfo, query and fragment");
   lua_pop(L, 2);
 }
 
-/* A path, or a URL that is https or loopback. */
-static bool endpoint_fine(lua_State *L, const char *p, size_t n) {
-  struct ha_url u;
-  const char *why;
-  enum ha_status rc;
-  bool fine;
-  size_t i;
-  if (n == 0 || n > HA_URL_MAX) return false;
-  for (i = 0; i < n; i++)
-    if (p[i] <= 0x20 || p[i] > 0x7E || p[i] == '#' || p[i] == '\\') return false;
-  if (p[0] == '/') return n < 2 || p[1] != '/';
-  ha_url_init(&u);
-  rc = ha_url_parse(&u, p, n, &why);
-  fine = rc == HA_OK && (u.https || u.loopback);
-  ha_url_free(&u);
-  if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
-  return fine;
-}
-
-static void read_endpoints(const struct reader *r) {
-  static const char expected[] = "a table of operation names (and authorize) with a path or a whole https URL each";
-  lua_State *L = r->L;
-  get(r, "endpoints");
-  if (!lua_isnil(L, -1)) {
-    int from = lua_gettop(L);
-    if (lua_type(L, -1) != LUA_TTABLE) bad(r, "endpoints", expected);
-    lua_newtable(L);
-    lua_pushnil(L);
-    while (lua_next(L, from)) { /* copy, key, value */
-      size_t n;
-      int verb = 0;
-      const char *key, *value;
-      if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING) bad(r, "endpoints", expected);
-      key = lua_tostring(L, -2);
-      while (verb < LHA_OPERATIONS && (strcmp(lha_verb_names[verb], key) != 0 || !r->p->operations[verb])) verb++;
-      if (verb == LHA_OPERATIONS && !(strcmp(key, "authorize") == 0 && r->p->authorize)) unknown(r, "endpoints.", key);
-      value = lua_tolstring(L, -1, &n);
-      if (!endpoint_fine(L, value, n)) bad(r, "endpoints", expected);
-      lua_pushvalue(L, -2);
-      lua_insert(L, -2);
-      lua_rawset(L, from + 1);
-    }
-    lua_setfield(L, r->owned, "endpoints");
-  }
-  lua_pop(L, 1);
-}
-
-static void read_limits(const struct reader *r) {
+static void read_limits(const struct lha_reader *r) {
   static const char *const KNOWN[] = {"body", "headers", "depth", NULL};
   static const double MOST[] = {1024.0 * 1024 * 1024, 16.0 * 1024 * 1024, 200};
   lua_State *L = r->L;
@@ -222,16 +168,16 @@ static void read_limits(const struct reader *r) {
   *to[0] = 1024 * 1024;
   *to[1] = 64 * 1024;
   *to[2] = 32;
-  get(r, "limits");
+  lha_option_get(r, "limits");
   if (!lua_isnil(L, -1)) {
-    if (lua_type(L, -1) != LUA_TTABLE) bad(r, "limits", "a table");
-    only(r, lua_gettop(L), "limits.", KNOWN);
+    if (lua_type(L, -1) != LUA_TTABLE) lha_option_bad(r, "limits", "a table");
+    lha_option_only(r, lua_gettop(L), "limits.", KNOWN);
     for (i = 0; KNOWN[i]; i++) {
       lua_pushstring(L, KNOWN[i]);
       lua_rawget(L, -2);
       if (!lua_isnil(L, -1)) {
         double v = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
-        if (!(v >= 1 && v <= MOST[i]) || floor(v) != v) bad(r, "limits", "whole positive numbers (body up to 1 GiB, headers 16 MiB, depth 200)");
+        if (!(v >= 1 && v <= MOST[i]) || floor(v) != v) lha_option_bad(r, "limits", "whole positive numbers (body up to 1 GiB, headers 16 MiB, depth 200)");
         *to[i] = v;
       }
       lua_pop(L, 1);
@@ -240,81 +186,16 @@ static void read_limits(const struct reader *r) {
   lua_pop(L, 1);
 }
 
-static void read_tls(const struct reader *r) {
-  static const char *const KNOWN[] = {"ca_file", "ca_path", "cert_file", "key_file", "key_password", "min_version", NULL};
-  lua_State *L = r->L;
-  int i;
-  get(r, "tls");
-  if (!lua_isnil(L, -1)) {
-    int from = lua_gettop(L);
-    if (lua_type(L, -1) != LUA_TTABLE) bad(r, "tls", "a table");
-    only(r, from, "tls.", KNOWN);
-    lua_newtable(L);
-    for (i = 0; KNOWN[i]; i++) {
-      size_t n;
-      const char *p;
-      lua_pushstring(L, KNOWN[i]);
-      lua_rawget(L, from);
-      if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        continue;
-      }
-      if (lua_type(L, -1) != LUA_TSTRING) bad(r, "tls", "texts");
-      p = lua_tolstring(L, -1, &n);
-      if (n == 0 || n > PATH_MAX_BYTES || memchr(p, '\0', n)) bad(r, "tls", "texts of 1 to 4096 bytes without NUL");
-      if (strcmp(KNOWN[i], "min_version") == 0 && strcmp(p, "1.2") != 0 && strcmp(p, "1.3") != 0) bad(r, "tls", "min_version \"1.2\" or \"1.3\"");
-      if (strcmp(KNOWN[i], "key_password") == 0) {
-        lha_must(L, ha_secret_set(&r->s->key_password, p, n));
-        lua_pop(L, 1);
-      } else {
-        lua_setfield(L, from + 1, KNOWN[i]);
-      }
-    }
-    lua_setfield(L, r->owned, "tls");
-  }
-  lua_pop(L, 1);
-}
-
-/* http[s]://[user:password@]host:port with nothing behind it. */
-static bool proxy_fine(lua_State *L, const char *p, size_t n) {
-  const char *scheme = n > 8 && strncasecmp(p, "https://", 8) == 0 ? "https://" : n > 7 && strncasecmp(p, "http://", 7) == 0 ? "http://" : NULL;
-  const char *at;
-  size_t skip, i;
-  struct ha_buf *bare;
-  struct ha_url u;
-  enum ha_status rc;
-  bool fine;
-  const char *why;
-  if (!scheme || n > HA_URL_MAX) return false;
-  for (i = 0; i < n; i++)
-    if (p[i] <= 0x20 || p[i] > 0x7E || p[i] == '#' || p[i] == '?' || p[i] == '\\') return false;
-  skip = strlen(scheme);
-  at = memchr(p + skip, '@', n - skip);
-  if (at && memchr(at + 1, '@', (size_t)(p + n - at - 1))) return false;
-  bare = lha_bytes_new(L, HA_URL_MAX + 16);
-  lha_must(L, ha_buf_adds(bare, scheme));
-  if (at) lha_must(L, ha_buf_add(bare, at + 1, (size_t)(p + n - at - 1)));
-  else lha_must(L, ha_buf_add(bare, p + skip, n - skip));
-  ha_url_init(&u);
-  rc = ha_url_parse(&u, bare->data, bare->len, &why);
-  fine = rc == HA_OK && u.path + 1 == u.text.len;
-  ha_url_free(&u);
-  ha_buf_free(bare);
-  lua_pop(L, 1);
-  if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
-  return fine;
-}
-
-static void read_text_option(const struct reader *r, const char *name, bool (*fine)(lua_State *, const char *, size_t), const char *expected,
+static void read_text_option(const struct lha_reader *r, const char *name, bool (*fine)(lua_State *, const char *, size_t), const char *expected,
                              struct ha_secret *to) {
-  get(r, name);
+  lha_option_get(r, name);
   if (lua_type(r->L, -1) == LUA_TSTRING) {
     size_t n;
     const char *p = lua_tolstring(r->L, -1, &n);
-    if (!fine(r->L, p, n)) bad(r, name, expected);
+    if (!fine(r->L, p, n)) lha_option_bad(r, name, expected);
     lha_must(r->L, ha_secret_set(to, p, n));
   } else if (!lua_isnil(r->L, -1)) {
-    bad(r, name, expected);
+    lha_option_bad(r, name, expected);
   }
   lua_pop(r->L, 1);
 }
@@ -329,129 +210,47 @@ static bool issuer_fine(lua_State *L, const char *p, size_t n) {
   return n <= HA_URL_MAX && ha_is_token(p, n);
 }
 
-bool lha_header_is_ours(const struct lha_provider *p, const char *name, size_t n) {
-  static const char *const OURS[] = {"host",   "content-length", "content-type", "transfer-encoding", "connection", "authorization", "accept",
-                                     "accept-encoding", "user-agent", "x-request-id", "cookie", "expect", "te", "trailer", "upgrade",
-                                     "keep-alive", "proxy-authorization", "proxy-connection", NULL};
-  int i, verb;
-  for (i = 0; OURS[i]; i++)
-    if (strlen(OURS[i]) == n && strncasecmp(OURS[i], name, n) == 0) return true;
-  for (i = 0; i < p->headers.count; i++)
-    if (p->headers.list[i].name_len == n && strncasecmp(p->headers.list[i].name, name, n) == 0) return true;
-  for (verb = 0; verb < LHA_OPERATIONS; verb++)
-    for (i = 0; p->operations[verb] && i < p->operations[verb]->headers.count; i++) {
-      const struct lha_field *f = &p->operations[verb]->headers.list[i];
-      if (f->name_len == n && strncasecmp(f->name, name, n) == 0) return true;
-    }
-  return false;
-}
-
-static void read_headers(const struct reader *r) {
-  static const char expected[] = "a table of up to 32 header names with a text each, none that healthauth sets itself";
-  lua_State *L = r->L;
-  get(r, "headers");
-  if (!lua_isnil(L, -1)) {
-    int from = lua_gettop(L), n = 0;
-    if (lua_type(L, -1) != LUA_TTABLE) bad(r, "headers", expected);
-    r->s->headers = ha_alloc(sizeof *r->s->headers * HEADERS_MAX);
-    if (!r->s->headers) luaL_error(L, "not enough memory");
-    r->s->header_count = HEADERS_MAX;
-    lua_pushnil(L);
-    while (lua_next(L, from)) {
-      size_t nlen, vlen;
-      const char *name, *value;
-      if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING || n == HEADERS_MAX) bad(r, "headers", expected);
-      name = lua_tolstring(L, -2, &nlen);
-      value = lua_tolstring(L, -1, &vlen);
-      if (!ha_is_field_name(name, nlen) || nlen > 128 || !ha_is_field_value(value, vlen) || vlen > LHA_CREDENTIAL_MAX) bad(r, "headers", expected);
-      if (lha_header_is_ours(r->p, name, nlen)) bad(r, "headers", expected);
-      lha_must(L, ha_secret_set(&r->s->headers[n].name, name, nlen));
-      lha_must(L, ha_secret_set(&r->s->headers[n].value, value, vlen));
-      n++;
-      lua_pop(L, 1);
-    }
-  }
-  lua_pop(L, 1);
-}
-
-static void read_origins(const struct reader *r) {
-  static const char expected[] = "a list of up to 32 origins such as https://api.example.org";
-  lua_State *L = r->L;
-  get(r, "origins");
-  if (!lua_isnil(L, -1)) {
-    int from = lua_gettop(L), i, n, count = 0;
-    if (lua_type(L, -1) != LUA_TTABLE) bad(r, "origins", expected);
-    n = (int)lua_rawlen(L, from);
-    lua_pushnil(L);
-    while (lua_next(L, from)) {
-      count++;
-      lua_pop(L, 1);
-    }
-    if (count != n || n > ORIGINS_MAX) bad(r, "origins", expected);
-    lua_createtable(L, n, 0);
-    for (i = 1; i <= n; i++) {
-      size_t len;
-      const char *p, *why;
-      struct ha_url u;
-      enum ha_status rc;
-      bool fine;
-      lua_rawgeti(L, from, i);
-      if (lua_type(L, -1) != LUA_TSTRING) bad(r, "origins", expected);
-      p = lua_tolstring(L, -1, &len);
-      ha_url_init(&u);
-      rc = ha_url_parse(&u, p, len, &why);
-      fine = rc == HA_OK && (u.https || u.loopback) && u.path + 1 == u.text.len;
-      ha_url_free(&u);
-      if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
-      if (!fine) bad(r, "origins", expected);
-      lua_rawseti(L, -2, i);
-    }
-    lua_setfield(L, r->owned, "origins");
-  }
-  lua_pop(L, 1);
-}
-
-static void read_lua_side(const struct reader *r) {
+static void read_lua_side(const struct lha_reader *r) {
   lua_State *L = r->L;
   int i;
   bool store, key;
   for (i = 0; COMMON[i].name; i++) {
     if (!COMMON[i].expected) continue;
-    get(r, COMMON[i].name);
-    if (!lua_isnil(L, -1) && lua_type(L, -1) != COMMON[i].type) bad(r, COMMON[i].name, COMMON[i].expected);
+    lha_option_get(r, COMMON[i].name);
+    if (!lua_isnil(L, -1) && lua_type(L, -1) != COMMON[i].type) lha_option_bad(r, COMMON[i].name, COMMON[i].expected);
     lua_setfield(L, r->owned, COMMON[i].name);
   }
   (void)number(r, "margin", 0, 0, 86400.0 * 365, "seconds, 0 or more");
   (void)number(r, "lease", 1, 0.001, 86400, "seconds above 0");
   (void)number(r, "max_wait", 0, 0, 86400, "seconds, 0 or more");
-  get(r, "transport");
+  lha_option_get(r, "transport");
   if (lua_type(L, -1) == LUA_TTABLE || lua_type(L, -1) == LUA_TUSERDATA) {
     lua_getfield(L, -1, "perform");
-    if (lua_type(L, -1) != LUA_TFUNCTION) bad(r, "transport", "an object with a method perform");
+    if (lua_type(L, -1) != LUA_TFUNCTION) lha_option_bad(r, "transport", "an object with a method perform");
     lua_pop(L, 1);
   } else if (!lua_isnil(L, -1)) {
-    bad(r, "transport", "an object with a method perform");
+    lha_option_bad(r, "transport", "an object with a method perform");
   }
   lua_setfield(L, r->owned, "transport");
-  get(r, "store");
+  lha_option_get(r, "store");
   store = !lua_isnil(L, -1);
   if (store) {
-    if (lua_type(L, -1) != LUA_TTABLE && lua_type(L, -1) != LUA_TUSERDATA) bad(r, "store", "an object with the methods of a store");
+    if (lua_type(L, -1) != LUA_TTABLE && lua_type(L, -1) != LUA_TUSERDATA) lha_option_bad(r, "store", "an object with the methods of a store");
     lua_getfield(L, -1, "save");
-    if (lua_type(L, -1) != LUA_TFUNCTION) bad(r, "store", "an object with the methods of a store");
+    if (lua_type(L, -1) != LUA_TFUNCTION) lha_option_bad(r, "store", "an object with the methods of a store");
     lua_pop(L, 1);
   }
   lua_setfield(L, r->owned, "store");
-  get(r, "key");
+  lha_option_get(r, "key");
   key = !lua_isnil(L, -1);
-  if (key && (lua_type(L, -1) != LUA_TSTRING || lua_rawlen(L, -1) == 0 || lua_rawlen(L, -1) > KEY_MAX)) bad(r, "key", "a text of 1 to 256 bytes");
+  if (key && (lua_type(L, -1) != LUA_TSTRING || lua_rawlen(L, -1) == 0 || lua_rawlen(L, -1) > KEY_MAX)) lha_option_bad(r, "key", "a text of 1 to 256 bytes");
   lua_setfield(L, r->owned, "key");
   if (store && !key) luaL_error(L, "%s: option 'key' is required where there is a store", r->p->name);
   if (key && !store) luaL_error(L, "%s: option 'store' is required where there is a key", r->p->name);
 }
 
 void lha_options_read(lua_State *L, const struct lha_provider *p, struct lha_session *s, int index, int owned) {
-  struct reader r;
+  struct lha_reader r;
   r.L = L;
   r.p = p;
   r.s = s;
@@ -461,18 +260,18 @@ void lha_options_read(lua_State *L, const struct lha_provider *p, struct lha_ses
   check_names(&r);
   read_credentials(&r);
   read_base_url(&r);
-  read_endpoints(&r);
+  lha_option_endpoints(&r);
   s->timeout = number(&r, "timeout", 15, 0.001, 86400, "seconds above 0, at most 86400");
   s->connect_timeout = number(&r, "connect_timeout", 5, 0.001, 86400, "seconds above 0, at most 86400");
   read_limits(&r);
-  read_tls(&r);
-  read_text_option(&r, "proxy", proxy_fine, "http[s]://[user:password@]host:port", &s->proxy);
+  lha_option_tls(&r);
+  read_text_option(&r, "proxy", lha_proxy_fine, "http[s]://[user:password@]host:port", &s->proxy);
   read_text_option(&r, "user_agent", agent_fine, "1 to 512 printable characters", &s->user_agent);
   read_text_option(&r, "issuer", issuer_fine, "the issuer's URL", &s->issuer);
-  read_headers(&r);
-  read_origins(&r);
-  get(&r, "pkce");
-  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1)) bad(&r, "pkce", "true or false");
+  lha_option_headers(&r);
+  lha_option_origins(&r);
+  lha_option_get(&r, "pkce");
+  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1)) lha_option_bad(&r, "pkce", "true or false");
   s->pkce = lua_isnil(L, -1) ? -1 : lua_toboolean(L, -1) ? 1 : 0;
   lua_pop(L, 1);
   read_lua_side(&r);

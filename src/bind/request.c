@@ -10,8 +10,7 @@
 #include "base/json.h"
 #include "base/version.h"
 #include "bytes.h"
-#include "exchange.h"
-#include "options.h"
+#include "request.h"
 #include "sys/crypto.h"
 
 const struct ha_secret *lha_option_value(const struct lha_exchange *x, int option) {
@@ -22,12 +21,6 @@ const struct ha_secret *lha_option_value(const struct lha_exchange *x, int optio
 static const struct ha_secret *option_named(const struct lha_exchange *x, const char *name) {
   int i = lha_option_index(x->session->provider, name, strlen(name));
   return i < 0 ? NULL : lha_option_value(x, i);
-}
-
-/* No metamethod of the caller's runs in here. */
-static void rawfield(lua_State *L, int table, const char *name) {
-  lua_pushstring(L, name);
-  lua_rawget(L, table);
 }
 
 static const struct ha_secret *present(const struct ha_secret *s) { return s && s->data ? s : NULL; }
@@ -69,7 +62,7 @@ static const char *absent_code(const struct lha_template *t) {
   return "argument_missing";
 }
 
-static const char *grown(lua_State *L, enum ha_status rc, const char **why) {
+const char *lha_grown(lua_State *L, enum ha_status rc, const char **why) {
   if (rc == HA_OK) return NULL;
   if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
   *why = rc == HA_BAD ? "a value is no UTF-8" : "the request is too large";
@@ -95,7 +88,7 @@ static const char *build_body(lua_State *L, struct lha_exchange *x, const char *
     enum ha_status rc = ha_buf_addc(&x->body, '{');
     if (rc == HA_OK && op->wrap) rc = ha_json_quote(&x->body, op->wrap, strlen(op->wrap));
     if (rc == HA_OK && op->wrap) rc = ha_buf_adds(&x->body, ":{");
-    code = grown(L, rc, why);
+    code = lha_grown(L, rc, why);
   }
   for (i = 0; i < op->fields.count && !code; i++) {
     const struct lha_field *f = &op->fields.list[i];
@@ -112,18 +105,18 @@ static const char *build_body(lua_State *L, struct lha_exchange *x, const char *
       n = value->len;
     }
     if (strcmp(f->name, "code_verifier") == 0) verifier = false;
-    if (json) code = grown(L, json_field(&x->body, f->name, f->name_len, p, n, f->value.raw, first), why);
-    else code = grown(L, ha_form_add(&x->body, f->name, f->name_len, p, n), why);
+    if (json) code = lha_grown(L, json_field(&x->body, f->name, f->name_len, p, n, f->value.raw, first), why);
+    else code = lha_grown(L, ha_form_add(&x->body, f->name, f->name_len, p, n), why);
     first = false;
   }
   if (!code && verifier && x->verb == LHA_EXCHANGE) /* PKCE needs no line in a declaration */
-    code = grown(L, json ? json_field(&x->body, "code_verifier", 13, x->verifier.data, x->verifier.len, false, first)
+    code = lha_grown(L, json ? json_field(&x->body, "code_verifier", 13, x->verifier.data, x->verifier.len, false, first)
                          : ha_form_add(&x->body, "code_verifier", 13, x->verifier.data, x->verifier.len), why);
-  if (!code && json) code = grown(L, ha_buf_adds(&x->body, op->wrap ? "}}" : "}"), why);
+  if (!code && json) code = lha_grown(L, ha_buf_adds(&x->body, op->wrap ? "}}" : "}"), why);
   return code;
 }
 
-static enum ha_status header(struct lha_exchange *x, const char *name, size_t nlen, const char *prefix, const char *value, size_t vlen) {
+enum ha_status lha_header_add(struct lha_exchange *x, const char *name, size_t nlen, const char *prefix, const char *value, size_t vlen) {
   enum ha_status rc = ha_buf_add(&x->headers, name, nlen);
   if (rc == HA_OK) rc = ha_buf_addc(&x->headers, '\0');
   if (rc == HA_OK) rc = ha_buf_adds(&x->headers, prefix);
@@ -133,10 +126,10 @@ static enum ha_status header(struct lha_exchange *x, const char *name, size_t nl
 }
 
 static enum ha_status plain_header(struct lha_exchange *x, const char *name, const char *value) {
-  return header(x, name, strlen(name), "", value, strlen(value));
+  return lha_header_add(x, name, strlen(name), "", value, strlen(value));
 }
 
-static const char *declared_headers(lua_State *L, struct lha_exchange *x, const struct lha_fields *fields, const char **why) {
+const char *lha_declared_headers(lua_State *L, struct lha_exchange *x, const struct lha_fields *fields, const char **why) {
   int i;
   for (i = 0; i < fields->count; i++) {
     const struct lha_field *f = &fields->list[i];
@@ -156,7 +149,7 @@ static const char *declared_headers(lua_State *L, struct lha_exchange *x, const 
         return "argument_malformed";
       }
     }
-    if (header(x, f->name, f->name_len, "", p, n) != HA_OK) luaL_error(L, "not enough memory");
+    if (lha_header_add(x, f->name, f->name_len, "", p, n) != HA_OK) luaL_error(L, "not enough memory");
   }
   return NULL;
 }
@@ -177,20 +170,20 @@ static const char *basic_header(lua_State *L, struct lha_exchange *x, const char
   lha_must(L, ha_percent_encode(pair, secret->data, secret->len));
   lha_must(L, ha_base64_encode(coded, pair->data, pair->len));
   lha_must(L, ha_secret_set(&x->basic, coded->data, coded->len));
-  lha_must(L, header(x, "Authorization", 13, "Basic ", coded->data, coded->len));
+  lha_must(L, lha_header_add(x, "Authorization", 13, "Basic ", coded->data, coded->len));
   ha_buf_free(pair);
   ha_buf_free(coded);
   lua_pop(L, 2);
   return NULL;
 }
 
-static const char *bearer_header(lua_State *L, struct lha_exchange *x, const char **why) {
+const char *lha_bearer_header(lua_State *L, struct lha_exchange *x, const char **why) {
   const struct ha_secret *token = present(&x->session->tokens.access);
   if (!token) {
     *why = "the session has no access token";
     return "no_token";
   }
-  lha_must(L, header(x, "Authorization", 13, "Bearer ", token->data, token->len));
+  lha_must(L, lha_header_add(x, "Authorization", 13, "Bearer ", token->data, token->len));
   return NULL;
 }
 
@@ -218,134 +211,15 @@ const char *lha_endpoint_url(lua_State *L, struct lha_exchange *x, const char *n
   return rc == HA_OK ? NULL : "url_malformed";
 }
 
-static bool origin_listed(lua_State *L, const struct lha_exchange *x, const struct ha_url *u, const struct ha_url *base) {
-  const struct lha_provider *p = x->session->provider;
-  bool found = ha_url_same_origin(u, base);
-  int i, top = lua_gettop(L);
-  const char *why;
-  struct ha_url other;
-  for (i = 0; i < p->origin_count && !found; i++) {
-    ha_url_init(&other);
-    found = ha_url_parse(&other, p->origins[i], strlen(p->origins[i]), &why) == HA_OK && ha_url_same_origin(u, &other);
-    ha_url_free(&other);
-  }
-  lha_getowned(L, 1);
-  lua_getfield(L, -1, "origins");
-  for (i = 1; lua_type(L, top + 2) == LUA_TTABLE && !found; i++) {
-    size_t n;
-    const char *text;
-    lua_rawgeti(L, top + 2, i);
-    if (lua_type(L, -1) != LUA_TSTRING) break;
-    text = lua_tolstring(L, -1, &n);
-    ha_url_init(&other);
-    found = ha_url_parse(&other, text, n, &why) == HA_OK && ha_url_same_origin(u, &other);
-    ha_url_free(&other);
-    lua_pop(L, 1);
-  }
-  lua_settop(L, top);
-  return found;
-}
-
-static const char *call_url(lua_State *L, struct lha_exchange *x, int args, const char **why) {
-  struct ha_url base, u;
-  enum ha_status rc;
-  const char *code = NULL, *text;
-  size_t n;
-  rawfield(L, args, "url");
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "%s call: url: expected a text", x->session->provider->name);
-  text = lua_tolstring(L, -1, &n);
-  ha_url_init(&base);
-  ha_url_init(&u);
-  rc = lha_session_base(x->session, &base);
-  if (rc == HA_OK) rc = n && text[0] == '/' && !(n > 1 && text[1] == '/') ? ha_url_join(&u, &base, text, n, why) : ha_url_parse(&u, text, n, why);
-  if (rc != HA_OK) {
-    code = "url_malformed";
-  } else if (!origin_listed(L, x, &u, &base) || !(u.https || u.loopback)) {
-    *why = "the URL's origin is not one that may get the token";
-    code = "origin_refused";
-  } else {
-    rc = ha_buf_add(&x->url, u.text.data, u.text.len);
-  }
-  ha_url_free(&base);
-  ha_url_free(&u);
-  if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
-  lua_pop(L, 1);
-  return code;
-}
-
-static void call_headers(lua_State *L, struct lha_exchange *x, int args) {
-  const char *provider = x->session->provider->name;
-  rawfield(L, args, "headers");
-  if (lua_type(L, -1) == LUA_TTABLE) {
-    int from = lua_gettop(L);
-    lua_pushnil(L);
-    while (lua_next(L, from)) {
-      size_t nlen, vlen;
-      const char *name, *value;
-      if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "%s call: headers: expected names with a text each", provider);
-      name = lua_tolstring(L, -2, &nlen);
-      value = lua_tolstring(L, -1, &vlen);
-      if (!ha_is_field_name(name, nlen) || !ha_is_field_value(value, vlen)) luaL_error(L, "%s call: headers: expected names and values without control characters", provider);
-      if (lha_header_is_ours(x->session->provider, name, nlen) && !ha_same_word(name, nlen, "accept", 6) && !ha_same_word(name, nlen, "content-type", 12))
-        luaL_error(L, "%s call: headers: one of them is set by healthauth itself", provider);
-      lha_must(L, header(x, name, nlen, "", value, vlen));
-      lua_pop(L, 1);
-    }
-  } else if (!lua_isnil(L, -1)) {
-    luaL_error(L, "%s call: headers: expected a table", provider);
-  }
-  lua_pop(L, 1);
-}
-
-static const char *build_call(lua_State *L, struct lha_exchange *x, int args, const char **why) {
-  const char *provider = x->session->provider->name, *code;
-  size_t n, i;
-  rawfield(L, args, "method");
-  if (lua_isnil(L, -1)) {
-    snprintf(x->call_method, sizeof x->call_method, "GET");
-  } else {
-    const char *m = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
-    if (!m || n == 0 || n > 16) luaL_error(L, "%s call: method: expected a word such as GET", provider);
-    for (i = 0; i < n; i++)
-      if (m[i] < 'A' || m[i] > 'Z') luaL_error(L, "%s call: method: expected a word such as GET", provider);
-    if (strcmp(m, "CONNECT") == 0 || strcmp(m, "TRACE") == 0) luaL_error(L, "%s call: method: CONNECT and TRACE are not sent", provider);
-    snprintf(x->call_method, sizeof x->call_method, "%s", m);
-  }
-  x->method = x->call_method;
-  rawfield(L, args, "timeout");
-  if (!lua_isnil(L, -1)) {
-    x->timeout = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
-    if (!(x->timeout > 0 && x->timeout <= 86400)) luaL_error(L, "%s call: timeout: expected seconds above 0", provider);
-  }
-  lua_pop(L, 2);
-  code = call_url(L, x, args, why);
-  if (code) return code;
-  code = declared_headers(L, x, &x->session->provider->headers, why);
-  if (!code) code = bearer_header(L, x, why);
-  if (code) return code;
-  call_headers(L, x, args);
-  rawfield(L, args, "body");
-  if (lua_type(L, -1) == LUA_TSTRING) {
-    const char *body = lua_tolstring(L, -1, &n);
-    x->has_body = true;
-    x->body.max = LHA_CALL_BODY_MAX;
-    code = grown(L, ha_buf_add(&x->body, body, n), why);
-  } else if (!lua_isnil(L, -1)) {
-    luaL_error(L, "%s call: body: expected a text", provider);
-  }
-  lua_pop(L, 1);
-  return code;
-}
-
 static const char *build_operation(lua_State *L, struct lha_exchange *x, const char **why) {
   const struct lha_operation *op = x->op;
   const char *code;
   x->method = op->method;
   code = lha_endpoint_url(L, x, lha_verb_names[x->verb], op->path, why);
-  if (!code) code = declared_headers(L, x, &x->session->provider->headers, why);
-  if (!code) code = declared_headers(L, x, &op->headers, why);
+  if (!code) code = lha_declared_headers(L, x, &x->session->provider->headers, why);
+  if (!code) code = lha_declared_headers(L, x, &op->headers, why);
   if (!code && op->auth == LHA_AUTH_BASIC) code = basic_header(L, x, why);
-  if (!code && op->auth == LHA_AUTH_BEARER) code = bearer_header(L, x, why);
+  if (!code && op->auth == LHA_AUTH_BEARER) code = lha_bearer_header(L, x, why);
   if (!code) code = build_body(L, x, why);
   if (code) return code;
   if (op->body == LHA_BODY_FORM) lha_must(L, plain_header(x, "Content-Type", "application/x-www-form-urlencoded"));
@@ -360,13 +234,13 @@ const char *lha_request_build(lua_State *L, struct lha_exchange *x, int args, co
   const char *code;
   int i;
   x->timeout = x->session->timeout;
-  code = x->verb == LHA_CALL ? build_call(L, x, args, why) : build_operation(L, x, why);
+  code = x->verb == LHA_CALL ? lha_call_build(L, x, args, why) : build_operation(L, x, why);
   if (code) return code;
   for (i = 0; i < x->session->header_count; i++) {
     const struct lha_header *h = &x->session->headers[i];
-    if (h->name.data) lha_must(L, header(x, h->name.data, h->name.len, "", h->value.data, h->value.len));
+    if (h->name.data) lha_must(L, lha_header_add(x, h->name.data, h->name.len, "", h->value.data, h->value.len));
   }
-  if (x->session->user_agent.data) lha_must(L, header(x, "User-Agent", 10, "", x->session->user_agent.data, x->session->user_agent.len));
+  if (x->session->user_agent.data) lha_must(L, lha_header_add(x, "User-Agent", 10, "", x->session->user_agent.data, x->session->user_agent.len));
   else lha_must(L, plain_header(x, "User-Agent", "healthauth/" HA_VERSION));
   if (!ha_random(random, sizeof random)) {
     *why = "the system gives no random bytes";

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* call.c - the request of call{}: a URL of an origin that may get the token, the caller's headers and body, the bearer. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdio.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "options.h"
+#include "request.h"
+
+/* No metamethod of the caller's runs in here. */
+static void rawfield(lua_State *L, int table, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, table);
+}
+
+static bool origin_listed(lua_State *L, const struct lha_exchange *x, const struct ha_url *u, const struct ha_url *base) {
+  const struct lha_provider *p = x->session->provider;
+  bool found = ha_url_same_origin(u, base);
+  int i, top = lua_gettop(L);
+  const char *why;
+  struct ha_url other;
+  for (i = 0; i < p->origin_count && !found; i++) {
+    ha_url_init(&other);
+    found = ha_url_parse(&other, p->origins[i], strlen(p->origins[i]), &why) == HA_OK && ha_url_same_origin(u, &other);
+    ha_url_free(&other);
+  }
+  lha_getowned(L, 1);
+  lua_getfield(L, -1, "origins");
+  for (i = 1; lua_type(L, top + 2) == LUA_TTABLE && !found; i++) {
+    size_t n;
+    const char *text;
+    lua_rawgeti(L, top + 2, i);
+    if (lua_type(L, -1) != LUA_TSTRING) break;
+    text = lua_tolstring(L, -1, &n);
+    ha_url_init(&other);
+    found = ha_url_parse(&other, text, n, &why) == HA_OK && ha_url_same_origin(u, &other);
+    ha_url_free(&other);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, top);
+  return found;
+}
+
+static const char *call_url(lua_State *L, struct lha_exchange *x, int args, const char **why) {
+  struct ha_url base, u;
+  enum ha_status rc;
+  const char *code = NULL, *text;
+  size_t n;
+  rawfield(L, args, "url");
+  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "%s call: url: expected a text", x->session->provider->name);
+  text = lua_tolstring(L, -1, &n);
+  ha_url_init(&base);
+  ha_url_init(&u);
+  rc = lha_session_base(x->session, &base);
+  if (rc == HA_OK) rc = n && text[0] == '/' && !(n > 1 && text[1] == '/') ? ha_url_join(&u, &base, text, n, why) : ha_url_parse(&u, text, n, why);
+  if (rc != HA_OK) {
+    code = "url_malformed";
+  } else if (!origin_listed(L, x, &u, &base) || !(u.https || u.loopback)) {
+    *why = "the URL's origin is not one that may get the token";
+    code = "origin_refused";
+  } else {
+    rc = ha_buf_add(&x->url, u.text.data, u.text.len);
+  }
+  ha_url_free(&base);
+  ha_url_free(&u);
+  if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
+  lua_pop(L, 1);
+  return code;
+}
+
+static void call_headers(lua_State *L, struct lha_exchange *x, int args) {
+  const char *provider = x->session->provider->name;
+  rawfield(L, args, "headers");
+  if (lua_type(L, -1) == LUA_TTABLE) {
+    int from = lua_gettop(L);
+    lua_pushnil(L);
+    while (lua_next(L, from)) {
+      size_t nlen, vlen;
+      const char *name, *value;
+      if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "%s call: headers: expected names with a text each", provider);
+      name = lua_tolstring(L, -2, &nlen);
+      value = lua_tolstring(L, -1, &vlen);
+      if (!ha_is_field_name(name, nlen) || !ha_is_field_value(value, vlen)) luaL_error(L, "%s call: headers: expected names and values without control characters", provider);
+      if (lha_header_is_ours(x->session->provider, name, nlen) && !ha_same_word(name, nlen, "accept", 6) && !ha_same_word(name, nlen, "content-type", 12))
+        luaL_error(L, "%s call: headers: one of them is set by healthauth itself", provider);
+      lha_must(L, lha_header_add(x, name, nlen, "", value, vlen));
+      lua_pop(L, 1);
+    }
+  } else if (!lua_isnil(L, -1)) {
+    luaL_error(L, "%s call: headers: expected a table", provider);
+  }
+  lua_pop(L, 1);
+}
+
+const char *lha_call_build(lua_State *L, struct lha_exchange *x, int args, const char **why) {
+  const char *provider = x->session->provider->name, *code;
+  size_t n, i;
+  rawfield(L, args, "method");
+  if (lua_isnil(L, -1)) {
+    snprintf(x->call_method, sizeof x->call_method, "GET");
+  } else {
+    const char *m = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+    if (!m || n == 0 || n > 16) luaL_error(L, "%s call: method: expected a word such as GET", provider);
+    for (i = 0; i < n; i++)
+      if (m[i] < 'A' || m[i] > 'Z') luaL_error(L, "%s call: method: expected a word such as GET", provider);
+    if (strcmp(m, "CONNECT") == 0 || strcmp(m, "TRACE") == 0) luaL_error(L, "%s call: method: CONNECT and TRACE are not sent", provider);
+    snprintf(x->call_method, sizeof x->call_method, "%s", m);
+  }
+  x->method = x->call_method;
+  rawfield(L, args, "timeout");
+  if (!lua_isnil(L, -1)) {
+    x->timeout = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
+    if (!(x->timeout > 0 && x->timeout <= 86400)) luaL_error(L, "%s call: timeout: expected seconds above 0", provider);
+  }
+  lua_pop(L, 2);
+  code = call_url(L, x, args, why);
+  if (code) return code;
+  code = lha_declared_headers(L, x, &x->session->provider->headers, why);
+  if (!code) code = lha_bearer_header(L, x, why);
+  if (code) return code;
+  call_headers(L, x, args);
+  rawfield(L, args, "body");
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    const char *body = lua_tolstring(L, -1, &n);
+    x->has_body = true;
+    x->body.max = LHA_CALL_BODY_MAX;
+    code = lha_grown(L, ha_buf_add(&x->body, body, n), why);
+  } else if (!lua_isnil(L, -1)) {
+    luaL_error(L, "%s call: body: expected a text", provider);
+  }
+  lua_pop(L, 1);
+  return code;
+}

@@ -71,6 +71,17 @@ static void drop(struct ha_sqlite *s) {
   s->db = NULL;
 }
 
+/* SQLite reports a log that it cannot make on a read-only file system as a file that cannot be opened. */
+static bool unwritable(const struct ha_sqlite *s) {
+  char folder[PATH_MAX];
+  size_t n = (size_t)(strrchr(s->path, '/') - s->path) + 1;
+  if (access(s->path, W_OK) != 0) return errno == EROFS || errno == EACCES;
+  if (n >= sizeof folder) return false;
+  memcpy(folder, s->path, n);
+  folder[n] = '\0';
+  return access(folder, W_OK) != 0 && (errno == EROFS || errno == EACCES);
+}
+
 /* Says what rc means, and closes the connection unless it is only busy: the next call then starts from the file again. */
 static enum ha_sqlite_code trouble(struct ha_sqlite *s, int rc, const char *doing) {
   enum ha_sqlite_code code = HA_SQLITE_UNAVAILABLE;
@@ -82,7 +93,7 @@ static enum ha_sqlite_code trouble(struct ha_sqlite *s, int rc, const char *doin
       code = HA_SQLITE_CORRUPT; break;
     case SQLITE_IOERR: case SQLITE_CANTOPEN:
       if (system_errno == ENOSPC || system_errno == EDQUOT) code = HA_SQLITE_FULL;
-      if (system_errno == EROFS || system_errno == EACCES) code = HA_SQLITE_READ_ONLY;
+      else if (unwritable(s)) code = HA_SQLITE_READ_ONLY;
       if (rc == SQLITE_CANTOPEN_SYMLINK) code = HA_SQLITE_INSECURE;
       break;
     default: break;

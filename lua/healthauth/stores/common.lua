@@ -5,6 +5,7 @@
 local core = require "healthauth.core"
 
 local MAX_KEY = 256
+local MAX_ID = 64
 local MAX_RECORD = 1024 * 1024
 local MAX_TTL = 86400
 
@@ -124,13 +125,15 @@ function M.enter_acquire(store, key, ttl)
   if not (ttl >= 0.001 and ttl <= MAX_TTL) then error("ttl_seconds must be between 0.001 and " .. MAX_TTL, 3) end
 end
 
---- Raises for what is no lease.
+--- Raises for what is no lease; false for one that no store can have given.
 ---@param store table
 ---@param lease any
+---@return boolean possible
 function M.enter_release(store, lease)
   if store.closed then error(tostring(store) .. " is closed", 3) end
   local right = type(lease) == "table" and type(lease.key) == "string" and type(lease.id) == "string"
   if not right then error("lease expected, got " .. type(lease), 3) end
+  return #lease.id >= 1 and #lease.id <= MAX_ID and #lease.key >= 1 and #lease.key <= MAX_KEY
 end
 
 --- Raises when the store is closed.

@@ -71,7 +71,7 @@ end
 ---@param lease healthauth.Lease
 ---@return boolean
 function methods:release(lease)
-  common.enter_release(self, lease)
+  if not common.enter_release(self, lease) then return false end
   local held = self.leases[lease.key]
   if not held or held.id ~= lease.id then return false end
   self.leases[lease.key] = nil

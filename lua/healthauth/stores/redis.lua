@@ -3,6 +3,8 @@
 -- A command that may have been applied when its connection died is an error (store_unavailable) and never sent again, unless it only reads.
 -- Keys: <prefix>record:<key> (hash v, r), <prefix>lease:<key>, <prefix>counter.
 
+-- luacheck: read_globals ngx
+
 local common = require "healthauth.stores.common"
 local scripts = require "healthauth.stores.redis_scripts"
 
@@ -187,7 +189,7 @@ end
 ---@param lease healthauth.Lease
 ---@return boolean|nil, table|nil err
 function methods:release(lease)
-  common.enter_release(self, lease)
+  if not common.enter_release(self, lease) then return false end
   local released, kind, text = script(self, "release", "1", self.prefix .. "lease:" .. lease.key, lease.id)
   if not released then return trouble(kind, text) end
   return released == 1

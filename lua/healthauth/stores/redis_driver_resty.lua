@@ -2,6 +2,8 @@
 -- Redis commands inside nginx, over resty.redis (OpenResty) or nginx.redis (Debian), whichever is there. Never blocks a worker.
 -- The same command() as redis_driver_hiredis. Connections come from the worker's cosocket pool; one pool per server, user and database.
 
+-- luacheck: read_globals ngx
+
 local core = require "healthauth.core"
 
 local IDLE_MS = 60000

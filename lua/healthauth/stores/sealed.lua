@@ -154,7 +154,7 @@ end
 ---@param lease healthauth.Lease
 ---@return boolean|nil, table|nil err
 function methods:release(lease)
-  common.enter_release(self, lease)
+  if not common.enter_release(self, lease) then return false end
   return self.store:release(lease)
 end
 

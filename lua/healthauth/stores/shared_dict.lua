@@ -162,7 +162,7 @@ end
 ---@param lease healthauth.Lease
 ---@return boolean|nil, table|nil err
 function methods:release(lease)
-  common.enter_release(self, lease)
+  if not common.enter_release(self, lease) then return false end
   local mine, why = lock(self, lease.key, true)
   if not mine then return full(why) end
   local name = "ha:l:" .. lease.key

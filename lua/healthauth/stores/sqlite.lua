@@ -76,7 +76,7 @@ end
 ---@param lease healthauth.Lease
 ---@return boolean|nil, table|nil err
 function methods:release(lease)
-  common.enter_release(self, lease)
+  if not common.enter_release(self, lease) then return false end
   local released, code, message = self.file:release(lease.key, lease.id, now(self))
   if released ~= nil then return released end
   return common.fail(code, message)

@@ -91,7 +91,8 @@ function Session:exchange(args)
   end
   if not exchange then return nil, err end
   local tokens, failure, _, latency = perform.run(ctx, exchange)
-  emit(self, ctx, tokens and "issued" or "refused", "exchange", failure, latency)
+  local differs = tokens and inside.state(self).scope_differs and { code = "scope_differs" } or nil
+  emit(self, ctx, tokens and "issued" or "refused", "exchange", failure or differs, latency)
   if tokens then keep(self, ctx)
   elseif used and failure.outcome == "not_sent" then pending.unspend(ctx, used) end
   return tokens, failure
@@ -256,11 +257,13 @@ function Session:restore(...)
   }
 end
 
--- The compiled declaration of one of our own providers.
+-- The compiled declaration of one of our own providers; nil when there is none of that name.
 local function provider_named(name)
   local provider = compiled[name]
-  if not provider then
-    provider = core.provider(require("healthauth.providers." .. name))
+  if not provider and name:match "^[%l_]+$" then
+    local ok, declaration = pcall(require, "healthauth.providers." .. name)
+    if not ok then return nil end
+    provider = core.provider(declaration)
     compiled[name] = provider
   end
   return provider
@@ -272,7 +275,10 @@ end
 ---@param options healthauth.Options
 ---@return healthauth.Session|nil, healthauth.Error?
 function M.open(level, provider, options)
-  if type(provider) == "string" then provider = provider_named(provider) end
+  if type(provider) == "string" then
+    provider = provider_named(provider)
+    if not provider then error("session: no provider of healthauth's has that name", level + 1) end
+  end
   local ok, session, err = pcall(core.session, provider, options)
   if not ok then error(session, level + 1) end
   if not session then return nil, err end
@@ -280,7 +286,7 @@ function M.open(level, provider, options)
   return session
 end
 
---- Our own provider of that name, or the compiled one that is given.
+--- Our own provider of that name, compiled once; nil when there is none.
 M.provider_named = provider_named
 
 return M

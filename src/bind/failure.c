@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "exchange.h"
+#include "problem.h"
 
 bool lha_resend_safe(const struct lha_exchange *x) { return !x->op || x->op->resend_safe; }
 
@@ -27,4 +28,11 @@ int lha_refuse(lua_State *L, const struct lha_exchange *x, const char *kind, con
   lha_error_word(L, "action", action ? action : lha_default_action(x, kind, outcome));
   if (x->request_id[0]) lha_error_word(L, "request_id", x->request_id);
   return 2;
+}
+
+int lha_broken(lua_State *L, struct lha_exchange *x, const struct lha_response *r, const char *kind, const char *code, const char *message) {
+  int n = lha_refuse(L, x, kind, code, message, "answered", NULL);
+  lha_pushnumber(L, r->status);
+  lua_setfield(L, -2, "status");
+  return n;
 }

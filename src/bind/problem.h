@@ -34,6 +34,14 @@ const char *lha_oauth_action(const char *code, bool in_callback);
 /* The first header of that name (lower case); NULL = none. *again: it comes more than once. The text lives as long as the response table. */
 const char *lha_response_header(lua_State *L, int response, const char *name, size_t *len, bool *again);
 
+/* failure.c: nil, err for an answer that breaks the contract. */
+int lha_broken(lua_State *L, struct lha_exchange *x, const struct lha_response *r, const char *kind, const char *code, const char *message);
+
+/* token_answer.c: the tokens of the document at index into the session; the results of finish. */
+int lha_token_answer(lua_State *L, struct lha_exchange *x, const struct lha_response *r, int document);
+/* Pushes what stands at a dotted path of the document; nil when any part is absent. Answers its Lua type. */
+int lha_push_path(lua_State *L, int document, const char *path);
+
 /* sanitize.c: pushes a copy of the value at index without any secret of the session and the exchange; with the values of token members masked. */
 void lha_sanitize_push(lua_State *L, struct lha_exchange *x, int index);
 

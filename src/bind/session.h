@@ -18,6 +18,7 @@ struct lha_session {
   const struct lha_provider *provider; /* kept alive by the owned table; NULL until the session is ready */
   bool closed;
   bool changing;        /* an exchange that may change the tokens is open */
+  bool scope_differs;   /* the last token answer gave another scope than was asked for */
   bool refresh_unknown; /* a single-use refresh left and nobody knows its end */
   signed char pkce;     /* 1 on, 0 off, -1 as declared */
   int option_count, header_count;

@@ -24,7 +24,8 @@ function M.now(ctx)
 end
 
 local function default_transport()
-  if type(ngx) == "table" and ngx.socket then return require("healthauth.transports.cosocket").shared() end
+  local nginx = rawget(_G, "ngx")
+  if type(nginx) == "table" and nginx.socket then return require("healthauth.transports.cosocket").shared() end
   return require("healthauth.transports.curl").shared()
 end
 

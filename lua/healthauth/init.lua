@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- healthauth: gets, keeps fresh, verifies and gives up access tokens of health services.
 -- This file is the face: it names the parts and loads each when it is first used. No logic lives here.
+-- What may raise is not tail called: its caller's place is counted in levels.
 
 local core = require "healthauth.core"
 local verbs = require "healthauth.verbs"
@@ -24,42 +25,48 @@ M.provider = core.provider
 ---@return healthauth.Session|nil
 ---@return healthauth.Error? err  `options.tokens` is a set that cannot be taken
 function M.session(provider, options)
-  return verbs.open(2, provider, options)
+  local session, err = verbs.open(2, provider, options)
+  return session, err
 end
 
 --- A Conneqt session: exchange, verify, check (Quicksilva IM1 toolbar).
 ---@param options healthauth.Options  environment or base_url, api_key
 ---@return healthauth.Session|nil, healthauth.Error?
 function M.conneqt(options)
-  return verbs.open(2, "conneqt", options)
+  local session, err = verbs.open(2, "conneqt", options)
+  return session, err
 end
 
 --- An eHealth (Ukraine) session: authorize_url, exchange, refresh, access_token, call, logout.
 ---@param options healthauth.Options  environment or base_url, client_id, client_secret, api_key?, psk?, redirect_uri?, scope?
 ---@return healthauth.Session|nil, healthauth.Error?
 function M.ehealth(options)
-  return verbs.open(2, "ehealth", options)
+  local session, err = verbs.open(2, "ehealth", options)
+  return session, err
 end
 
 --- A Patients Know Best session of a user client: authorize_url, exchange, refresh, access_token, call.
 ---@param options healthauth.Options  environment or base_url, client_id, redirect_uri?, scope?
 ---@return healthauth.Session|nil, healthauth.Error?
 function M.pkb(options)
-  return verbs.open(2, "pkb", options)
+  local session, err = verbs.open(2, "pkb", options)
+  return session, err
 end
 
 --- A Patients Know Best session of a system client: exchange, access_token, call (client credentials).
 ---@param options healthauth.Options  environment or base_url, client_id, client_secret, scope?
 ---@return healthauth.Session|nil, healthauth.Error?
 function M.pkb_system(options)
-  return verbs.open(2, "pkb_system", options)
+  local session, err = verbs.open(2, "pkb_system", options)
+  return session, err
 end
 
 --- Many sessions of one provider over one store, told apart by the caller's key.
 ---@param options healthauth.SessionsOptions  provider, store, options
 ---@return healthauth.Sessions
 function M.sessions(options)
-  return require("healthauth.sessions").new(2, options)
+  local sessions = require("healthauth.sessions").new(2, options)
+  return sessions
 end
 
 --- A trace for people: wraps a transport and writes what is asked and answered, every secret masked.
@@ -67,7 +74,8 @@ end
 ---@param transport? table   what really sends; the default transport otherwise
 ---@return table transport
 function M.trace(file, transport)
-  return require("healthauth.trace").new(2, file, transport)
+  local trace = require("healthauth.trace").new(2, file, transport)
+  return trace
 end
 
 local function family(name)

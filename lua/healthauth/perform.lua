@@ -44,16 +44,22 @@ function M.begin(level, session, ctx, operation, args)
   return exchange, err
 end
 
-local function send(ctx, request)
-  local transport = context.transport(ctx)
-  local ok, response, failure = pcall(transport.perform, transport, request)
+local function carry(transport, request)
+  return transport:perform(request)
+end
+
+local function send(transport, request)
+  local ok, response, failure = pcall(carry, transport, request)
   if not ok then
     return nil, { kind = "network", code = "transport_raised", message = "the transport raised an error", outcome = "unknown" }
+  elseif response then
+    return response
+  elseif type(failure) == "table" then
+    return nil, failure
   end
-  if response == nil and type(failure) ~= "table" then
-    return nil, { kind = "network", code = "transport_failed", message = "the transport gave neither answer nor failure", outcome = "unknown" }
-  end
-  return response, failure
+  return nil, {
+    kind = "network", code = "transport_failed", message = "the transport gave neither answer nor failure", outcome = "unknown",
+  }
 end
 
 --- Sends what an exchange asks for and judges the end.
@@ -64,8 +70,13 @@ end
 ---@return table|nil response  the raw answer, where there was one
 ---@return number latency      seconds
 function M.run(ctx, exchange)
+  local found, transport = pcall(context.transport, ctx)
+  if not found then -- the default transport cannot be loaded: the exchange must not stay open
+    exchange:fail { kind = "network", code = "transport_failed", outcome = "not_sent" }
+    error(transport, 0)
+  end
   local start = core.monotonic()
-  local response, failure = send(ctx, exchange:request())
+  local response, failure = send(transport, exchange:request())
   local latency = core.monotonic() - start
   local result, err
   if response then result, err = exchange:finish(response)

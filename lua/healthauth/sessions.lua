@@ -40,7 +40,8 @@ end
 function Sessions:open(key)
   live(self)
   check_key(key)
-  return verbs.open(2, self.provider, options_for(self, key))
+  local session, err = verbs.open(2, self.provider, options_for(self, key))
+  return session, err
 end
 
 -- Whose records these are: the identity of any session of ours.
@@ -81,7 +82,9 @@ function Sessions:list()
     return out
   end
   if core.is_error(err) then return nil, err end
-  return nil, core.error { kind = "store", code = "store_raised", action = "retry", outcome = "not_sent", message = "the store raised an error" }
+  return nil, core.error {
+    kind = "store", code = "store_raised", action = "retry", outcome = "not_sent", message = "the store raised an error",
+  }
 end
 
 --- Forgets the tokens of a key in the store; the provider is not told (logout does that).
@@ -117,9 +120,8 @@ local function new(level, options)
   end
   local provider = options.provider
   if type(provider) == "string" then
-    local ok, found = pcall(verbs.provider_named, provider)
-    if not ok then error("sessions: unknown provider", level + 1) end
-    provider = found
+    provider = verbs.provider_named(provider)
+    if not provider then error("sessions: unknown provider", level + 1) end
   elseif type(provider) ~= "userdata" then
     error("sessions: provider: expected a name or what healthauth.provider made", level + 1)
   end

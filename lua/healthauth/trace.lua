@@ -83,7 +83,8 @@ local function new(level, file, transport)
   elseif (type(file) ~= "table" and type(file) ~= "userdata") or not file.write then
     error("trace: expected a path or an object with a method write", level + 1)
   end
-  if transport ~= nil and (type(transport) ~= "table" and type(transport) ~= "userdata") then error("trace: expected a transport", level + 1) end
+  if transport ~= nil and type(transport) ~= "table" and type(transport) ~= "userdata" then error("trace: expected a transport",
+    level + 1) end
   return setmetatable({ file = file, opened = opened, inner = transport }, Trace)
 end
 

@@ -211,7 +211,7 @@ function Session:logout(args)
     if ok then exchange, err = perform.begin(2, self, ctx, "logout") end
     ok = nil
     if exchange then
-      local latency
+      local _, latency
       ok, err, _, latency = perform.run(ctx, exchange)
       emit(self, ctx, ok and "logged_out" or "refused", "logout", err, latency)
     end

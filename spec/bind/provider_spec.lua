@@ -22,7 +22,8 @@ local function declaration()
       exchange = {
         method = "POST", path = "/token", body = "form", success = { 200 }, tokens = "oauth", resend = "never",
         fields = {
-          grant_type = "authorization_code", client_id = "$option.client_id", code = "$argument.code", redirect_uri = "$argument.redirect_uri",
+          grant_type = "authorization_code", client_id = "$option.client_id", code = "$argument.code",
+            redirect_uri = "$argument.redirect_uri",
         },
       },
       refresh = {
@@ -211,7 +212,8 @@ end
 
 describe("PKCE", function()
   it("makes the challenge of RFC 7636 Appendix B from its verifier", function()
-    local octets = { 116, 24, 223, 180, 151, 153, 224, 37, 79, 250, 96, 125, 216, 173, 187, 186, 22, 212, 37, 77, 105, 214, 191, 240, 91, 88, 5, 88, 83,
+    local octets = { 116, 24, 223, 180, 151, 153, 224, 37, 79, 250, 96, 125, 216, 173, 187, 186, 22, 212, 37, 77, 105, 214, 191, 240, 91,
+      88, 5, 88, 83,
       132, 141, 121 }
     local raw = {}
     for i, octet in ipairs(octets) do raw[i] = string.char(octet) end
@@ -243,7 +245,8 @@ describe("PKCE", function()
   it("can be switched off by the declaration or the session, and on for a provider that has it off", function()
     local d = declaration()
     d.authorize.pkce = false
-    for _, session in ipairs { acme { authorize = d.authorize }, acme(nil, { pkce = false }), support.open "pkb", support.open "ehealth" } do
+    for _, session in ipairs { acme { authorize = d.authorize }, acme(nil, { pkce = false }), support.open "pkb",
+      support.open "ehealth" } do
       local url, pending = session:authorize_url { scope = "a" }
       assert.is_nil(query_of(url).code_challenge)
       assert.is_nil(pending.code_verifier)
@@ -256,7 +259,8 @@ end)
 describe("a provider of one's own", function()
   it("logs in, refreshes, verifies, calls and logs out", function()
     local transport = support.script(
-      support.json(200, { access_token = "access-1", token_type = "Bearer", expires_in = 600, refresh_token = "refresh-1", scope = "read" }),
+      support.json(200, { access_token = "access-1", token_type = "Bearer", expires_in = 600, refresh_token = "refresh-1",
+        scope = "read" }),
       support.json(200, { access_token = "access-2", token_type = "bearer", expires_in = 600 }),
       support.json(200, { active = true }), support.json(200, { active = false }), support.plain(204), support.json(200, { hello = "you" }),
       support.plain(200))
@@ -266,7 +270,8 @@ describe("a provider of one's own", function()
     assert.equal("read write", query_of(url).scope)
     local tokens = assert(session:exchange { callback = "https://me.example/cb?code=c0de&state=" .. pending.state, pending = pending })
     assert.same({
-      access_token = "access-1", token_type = "Bearer", expires_at = support.NOW + 600, refresh_token = "refresh-1", scope = "read", extra = {},
+      access_token = "access-1", token_type = "Bearer", expires_at = support.NOW + 600, refresh_token = "refresh-1", scope = "read",
+        extra = {},
     }, tokens)
     tokens = assert(session:refresh())
     assert.same({ "access-2", "refresh-1" }, { tokens.access_token, tokens.refresh_token })
@@ -308,7 +313,8 @@ describe("a provider of one's own", function()
       },
     }
     local session = assert(healthauth.session(provider, {
-      base_url = "https://robot.example/v1/", client_id = "a b", client_secret = "s:/ é", transport = transport, clock = function() return now end,
+      base_url = "https://robot.example/v1/", client_id = "a b", client_secret = "s:/ é", transport = transport,
+        clock = function() return now end,
     }))
     assert.equal("one", session:access_token())
     assert.equal("one", session:access_token())

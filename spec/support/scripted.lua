@@ -64,7 +64,8 @@ end
 
 function support.tokens(changes)
   local out = {
-    access_token = "planted-access-token-1", refresh_token = "planted-refresh-token-1", expires_at = support.NOW + 3600, scope = "old scope",
+    access_token = "planted-access-token-1", refresh_token = "planted-refresh-token-1", expires_at = support.NOW + 3600,
+      scope = "old scope",
   }
   for k, v in pairs(changes or {}) do
     if v == false then out[k] = nil else out[k] = v end

@@ -160,7 +160,7 @@ static int session_forget(lua_State *L) {
 }
 
 /* core_state(session, now, margin): a table for the lifecycle, without any secret:
- * has_token, expires_at, can_refresh, resend_safe, client_credentials, unknown, changing, provider. */
+ * has_token, expires_at, can_refresh, resend_safe, client_credentials, unknown, changing, scope_differs, provider. */
 static int session_state(lua_State *L) {
   struct lha_session *s = lha_session_live(L, 1);
   const struct lha_provider *p = s->provider;
@@ -182,6 +182,8 @@ static int session_state(lua_State *L) {
   lua_setfield(L, -2, "unknown");
   lua_pushboolean(L, s->changing);
   lua_setfield(L, -2, "changing");
+  lua_pushboolean(L, s->scope_differs);
+  lua_setfield(L, -2, "scope_differs");
   lua_pushstring(L, p->name);
   lua_setfield(L, -2, "provider");
   return 1;
@@ -279,9 +281,17 @@ static int session_timeouts(lua_State *L) {
   return 1;
 }
 
-/* core_context(session) -> the Lua side of it: transport, store, clock, functions. No secret is in it. */
+/* core_context(session) -> the Lua side of it: transport, store, clock, functions. No secret is in it.
+ * Every verb asks for it first, so a wrong self and a closed session are told where the verb was called: one level further out. */
 static int session_context(lua_State *L) {
-  (void)lha_session_check(L, 1);
+  const struct lha_session *s = lha_class_test(L, 1, LHA_SESSION);
+  if (!s || !s->provider || !s->provider->ready || s->closed) {
+    luaL_where(L, 2);
+    if (!s) lua_pushfstring(L, "%s expected as self, got %s (a verb is called with a colon)", LHA_SESSION, luaL_typename(L, 1));
+    else lua_pushfstring(L, "%s: the session is closed", s->provider && s->provider->ready ? s->provider->name : LHA_SESSION);
+    lua_concat(L, 2);
+    return lua_error(L);
+  }
   lha_getowned(L, 1);
   return 1;
 }

@@ -66,7 +66,8 @@ asan:     build-asan  ; @tools/spec.sh lua5.4 build/asan && tools/spec.sh luajit
 coverage: setup-extra ; @tools/coverage.sh
 valgrind: setup-extra all ; @tools/valgrind.sh
 unit:     setup-test  ; @tools/unit.sh
+bench:    setup-test all ; @bench/run
 fuzz:     setup-test  ; @tools/fuzz.sh $(or $(TIME),60)
 clean:                ; rm -rf build
 sources-%:            ; @printf '%s\n' $(call sources,$*)
-.PHONY: all demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit fuzz clean install
+.PHONY: all demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit bench fuzz clean install

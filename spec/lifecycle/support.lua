@@ -1,0 +1,79 @@
+-- SPDX-License-Identifier: MIT
+-- What the lifecycle specs share: a PKB-like provider that counts, a clock that is turned by hand, and coroutines that yield in perform.
+
+local core = require "healthauth.core"
+
+local M = {}
+
+--- A provider in one table: answers refreshes with rotation, remembers which refresh tokens were seen, and can be told to fail.
+---@param clock table  { now = number }
+---@param options? table { life = 600 }
+function M.provider(clock, options)
+  local self = { refreshes = 0, seen = {}, replays = 0, life = options and options.life or 600, script = {}, yields = 0, clock = clock, waits = 0 }
+  function self:perform(request)
+    local form = core.form_decode(request.body or "") or {}
+    for _ = 1, self.yields do coroutine.yield() end
+    self.refreshes = self.refreshes + 1
+    local step = table.remove(self.script, 1)
+    if step and step.failure then
+      if step.failure.outcome ~= "not_sent" then self.seen[form.refresh_token or ""] = true end
+      return nil, step.failure
+    end
+    if step and step.status then
+      return { status = step.status, headers = step.headers or {}, body = step.body or "" }
+    end
+    if self.seen[form.refresh_token or ""] then self.replays = self.replays + 1 end
+    self.seen[form.refresh_token or ""] = true
+    local n = self.refreshes
+    return {
+      status = 200, headers = { { "Content-Type", "application/json" } },
+      body = core.json_encode {
+        access_token = "access-" .. n, token_type = "Bearer", expires_in = self.life, refresh_token = "refresh-" .. n, scope = "PATIENT",
+      },
+    }
+  end
+  function self:wait(seconds)
+    self.waits = self.waits + 1
+    if self.on_wait then self.on_wait(seconds) end
+    if coroutine.running() and M.in_loop then coroutine.yield() end
+  end
+  return self
+end
+
+--- Runs functions as coroutines, round robin, until all have ended.
+---@param functions function[]
+---@return table[] results  each { ... } of what the function returned
+function M.run(functions)
+  local threads, results, left = {}, {}, #functions
+  for i, fn in ipairs(functions) do threads[i] = coroutine.create(fn) end
+  M.in_loop = true
+  local rounds = 0
+  while left > 0 do
+    rounds = rounds + 1
+    if rounds > 100000 then error "the coroutines do not end" end
+    for i, thread in ipairs(threads) do
+      if coroutine.status(thread) ~= "dead" then
+        local ok, first, second, third = coroutine.resume(thread)
+        if not ok then
+          M.in_loop = false
+          error(first, 0)
+        end
+        if coroutine.status(thread) == "dead" then results[i], left = { first, second, third }, left - 1 end
+      end
+    end
+  end
+  M.in_loop = false
+  return results
+end
+
+--- A set as PKB gives it.
+---@param now number
+---@param life number
+function M.tokens(now, life)
+  return { access_token = "access-0", token_type = "Bearer", refresh_token = "refresh-0", expires_at = now + life, scope = "PATIENT" }
+end
+
+M.LOST = { kind = "network", code = "body_truncated", outcome = "unknown" }
+M.REFUSED = { kind = "network", code = "connect_failed", outcome = "not_sent" }
+
+return M

@@ -74,8 +74,10 @@ local function new(options)
   return setmetatable({ driver = connection, prefix = o.prefix or PREFIX, sha = {}, seen = {}, seen_count = 0, high = 0 }, Redis)
 end
 
--- nil and the store error for a driver's answer. The server's own text may quote arguments, so only its first word is shown.
+-- nil and the store error for a driver's answer; without kind it was a reply of a shape that no Redis gives.
+-- The server's own text may quote arguments, so only its first word is shown.
 local function trouble(kind, text)
+  if not kind then return common.fail("store_unavailable", "the server does not answer as Redis does") end
   text = tostring(text)
   if kind == "denied" then return common.fail("store_denied", "redis refused user, password or database") end
   if kind ~= "reply" then return common.fail("store_unavailable", "redis " .. kind .. ": " .. text) end
@@ -98,6 +100,7 @@ local function script(self, name, ...)
     local kind, text
     sha, kind, text = read(self, "SCRIPT", "LOAD", scripts[name])
     if not sha and kind ~= "reply" then return nil, kind, text end
+    if sha and not (type(sha) == "string" and sha:find("^%x+$")) then return nil end
     self.sha[name] = sha
   end
   if sha then
@@ -127,7 +130,7 @@ end
 
 local function fetch(self, key)
   local reply, kind, text = read(self, "HMGET", self.prefix .. "record:" .. key, "v", "r")
-  if not reply then return nil, select(2, trouble(kind, text)) end
+  if type(reply) ~= "table" or #reply ~= 2 then return trouble(kind, text) end
   local version, record = reply[1], reply[2]
   if not version and not record then return nil end
   local number = number_of(version)
@@ -164,8 +167,9 @@ function methods:save(key, record, expected_version)
   local version, kind, text = script(self, "save", "2", self.prefix .. "record:" .. key, self.prefix .. "counter",
     expected_version or "", record, common.id(), string.format("%.0f", self.high))
   if version == false then return common.fail("conflict", "the record was changed by another") end
-  if not version then return trouble(kind, text) end
-  saw(self, key, number_of(version))
+  local number = number_of(version)
+  if not number then return trouble(kind, text) end
+  saw(self, key, number)
   return version
 end
 
@@ -179,8 +183,8 @@ function methods:acquire(key, ttl_seconds)
   local fence, kind, text = script(self, "acquire", "2", self.prefix .. "lease:" .. key, self.prefix .. "counter",
     id, string.format("%.0f", math.ceil(ttl_seconds * 1000)), string.format("%.0f", self.high))
   if fence == false then return false end
-  if not fence then return trouble(kind, text) end
-  local number = tonumber(fence)
+  local number = type(fence) == "string" and #fence <= 16 and fence:find("^%d+$") and tonumber(fence)
+  if not number then return trouble(kind, text) end
   self.high = math.max(self.high, number)
   return common.lease(key, id, number)
 end
@@ -191,7 +195,7 @@ end
 function methods:release(lease)
   if not common.enter_release(self, lease) then return false end
   local released, kind, text = script(self, "release", "1", self.prefix .. "lease:" .. lease.key, lease.id)
-  if not released then return trouble(kind, text) end
+  if type(released) ~= "number" then return trouble(kind, text) end
   return released == 1
 end
 
@@ -201,7 +205,7 @@ end
 function methods:delete(key)
   common.enter(self, key)
   local deleted, kind, text = self.driver:command("DEL", self.prefix .. "record:" .. key)
-  if not deleted then return trouble(kind, text) end
+  if type(deleted) ~= "number" then return trouble(kind, text) end
   forget(self, key)
   return true
 end
@@ -210,8 +214,9 @@ end
 local function scan(self, cursor, keys, met)
   local pattern = self.prefix:gsub("[%*%?%[%]\\^]", "\\%0") .. "record:*"
   local reply, kind, text = read(self, "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
-  if not reply then return trouble(kind, text) end
+  if type(reply) ~= "table" or type(reply[1]) ~= "string" or type(reply[2]) ~= "table" then return trouble(kind, text) end
   for _, name in ipairs(reply[2]) do
+    if type(name) ~= "string" then return trouble() end
     if not met[name] then -- SCAN may answer a key twice
       met[name] = true
       keys[#keys + 1] = name:sub(#self.prefix + #"record:" + 1)

@@ -23,7 +23,7 @@ end
 local Scripted = {}
 Scripted.__index = Scripted
 
---- A transport that gives its answers in turn. An answer is a response, a function(request) -> response | nil, failure, or { failure = ... }.
+--- A transport that gives its answers in turn: a response, a function(request) -> response | nil, failure, or { failure = ... }.
 function support.script(...)
   return setmetatable({ answers = { ... }, sent = {} }, Scripted)
 end

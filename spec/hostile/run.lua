@@ -44,7 +44,8 @@ end
 function Run:request(case, listener)
   return {
     method = case.method or "GET", url = self:url(listener, "/case/" .. case.name, case.scheme), body = case.body,
-    headers = case.headers or { { "Accept", "application/json" } }, timeout = case.timeout or 2, connect_timeout = case.connect_timeout or 2,
+    headers = case.headers or { { "Accept", "application/json" } }, timeout = case.timeout or 2,
+      connect_timeout = case.connect_timeout or 2,
     limits = case.limits or { body = 1024 * 1024, headers = 64 * 1024, depth = 32 }, tls = self:tls(case.tls), proxy = case.proxy,
   }
 end

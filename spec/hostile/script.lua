@@ -4,7 +4,8 @@
 local script = {}
 
 --- A case: what the server does, and what a transport must make of it.
---- steps: strings are sent; {"repeat", n, bytes}, {"drip", seconds a byte, bytes}, {"sleep", s}, {"endless", bytes}, {"early"} (first: do not
+--- steps: strings are sent; {"repeat", n, bytes}, {"drip", seconds a byte, bytes}, {"sleep", s}, {"endless", bytes}, {"early"} (first: do
+--- not
 --- wait for the request's body), {"keep"} (serve the next request), {"close"}, {"cut"} (without TLS's goodbye), {"reset"}. The end closes.
 --- expect: {status, body} or {kind, code, outcome}.
 ---@param name string

@@ -113,7 +113,9 @@ end
 -- A process whose parent does not collect it stays as a zombie ("Z"): that is gone enough.
 local STOP = [[
 pid=%s; gone() { case "$(cat /proc/$pid/stat 2>/dev/null)" in ""|*") Z "*) return 0;; esac; return 1; }
-kill $pid 2>/dev/null; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do gone && exit; sleep 0.05; done; kill -9 $pid 2>/dev/null
+kill $pid 2>/dev/null
+tries=0; while [ $tries -lt 40 ]; do gone && exit; sleep 0.05; tries=$((tries + 1)); done
+kill -9 $pid 2>/dev/null
 ]]
 
 --- Stops it; may be called again.

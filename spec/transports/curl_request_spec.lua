@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The curl transport as a caller sees it: what is refused before anything is sent, what exactly goes out, which connections are used.
+-- The curl transport's request: what is refused before anything is sent, and what exactly goes out.
 
 local curl = require "healthauth.transports.curl"
-local process = require "spec.support.process"
 local run = require "spec.hostile.run"
 local script = require "spec.hostile.script"
 
@@ -43,47 +42,53 @@ describe("the curl transport's request", function()
 
   local function host() return "localhost:" .. hostile.server.ports.http end
 
+  -- What goes out: the first line, the two headers that are always there, then these lines.
+  local function head(first, ...)
+    return lines(first .. " HTTP/1.1", "Host: " .. host(), "Accept-Encoding: identity", ...)
+  end
+
   describe("bytes", function()
     it("are those of the caller and nothing that libcurl adds by itself", function()
-      assert.are.equal(lines("GET /case/plain HTTP/1.1", "Host: " .. host(), "Accept-Encoding: identity", "", ""), seen { headers = {} })
+      assert.are.equal(head("GET /case/plain", "", ""), seen { headers = {} })
     end)
 
     it("hold headers in the caller's order, empty ones too", function()
       local headers = { { "Authorization", "Bearer x" }, { "X-Empty", "" }, { "Accept", "application/json" }, { "X-Two", "a b\tc: d;e" } }
-      assert.are.equal(lines("GET /case/plain HTTP/1.1", "Host: " .. host(), "Accept-Encoding: identity", "Authorization: Bearer x", "X-Empty:",
+      assert.are.equal(head("GET /case/plain", "Authorization: Bearer x", "X-Empty:",
         "Accept: application/json", "X-Two: a b\tc: d;e", "", ""), seen { headers = headers })
     end)
 
     it("of a POST hold length and body, no Expect and no invented type", function()
-      assert.are.equal(lines("POST /case/plain HTTP/1.1", "Host: " .. host(), "Accept-Encoding: identity", "Content-Length: 5", "", "a=b\0c"),
+      assert.are.equal(head("POST /case/plain", "Content-Length: 5", "", "a=b\0c"),
         seen { method = "POST", headers = {}, body = "a=b\0c" })
     end)
 
     it("of a large POST are sent without asking first", function()
       local big = ("x"):rep(2 * 1024 * 1024)
-      local head = lines("POST /case/plain HTTP/1.1", "Host: " .. host(), "Accept-Encoding: identity", "Content-Type: text/plain",
+      local top = head("POST /case/plain", "Content-Type: text/plain",
         "Content-Length: 2097152", "", "")
       local sent = seen { method = "POST", headers = { { "Content-Type", "text/plain" } }, body = big, timeout = 10 }
-      assert.are.equal(head, sent:sub(1, #head))
-      assert.is_true(sent:sub(#head + 1) == big)
+      assert.are.equal(top, sent:sub(1, #top))
+      assert.is_true(sent:sub(#top + 1) == big)
     end)
 
     for _, method in ipairs { "POST", "PUT", "PATCH" } do
       it("of a " .. method .. " without body say that its length is 0", function()
-        local expected = lines(method .. " /case/plain HTTP/1.1", "Host: " .. host(), "Accept-Encoding: identity", "Content-Length: 0", "", "")
+        local expected = head(method .. " /case/plain", "Content-Length: 0", "", "")
         assert.are.equal(expected, seen { method = method, headers = {} })
         assert.are.equal(expected, seen { method = method, headers = {}, body = "" })
       end)
     end
 
     it("of a DELETE without body have no length, with one they do", function()
-      assert.are.equal(lines("DELETE /case/plain HTTP/1.1", "Host: " .. host(), "Accept-Encoding: identity", "", ""),
+      assert.are.equal(head("DELETE /case/plain", "", ""),
         seen { method = "DELETE", headers = {} })
-      assert.are.equal(lines("DELETE /case/plain HTTP/1.1", "Host: " .. host(), "Accept-Encoding: identity", "Content-Length: 2", "", "{}"),
+      assert.are.equal(head("DELETE /case/plain", "Content-Length: 2", "", "{}"),
         seen { method = "DELETE", headers = {}, body = "{}" })
     end)
 
-    for _, target in ipairs { "/case/plain?", "/case/plain?a=%2F%2f+b&c=~'()*!$,;:@", "/case/plain/%7E/%20x", "/case/plain//twice", "/case/plain?x=/../y" } do
+    for _, target in ipairs { "/case/plain?", "/case/plain?a=%2F%2f+b&c=~'()*!$,;:@", "/case/plain/%7E/%20x", "/case/plain//twice",
+      "/case/plain?x=/../y" } do
       it("keep the target " .. target .. " as it is", function()
         local line = seen { url = "http://" .. host() .. target, headers = {} }:match("^[^\r]*")
         assert.are.equal("GET " .. target .. " HTTP/1.1", line)
@@ -100,11 +105,14 @@ describe("the curl transport's request", function()
       end
     end)
 
-    for _, url in ipairs { "http://example.org/", "http://127.0.0.1.evil.example/", "http://localhost.evil.example/", "http://user@localhost/",
+    for number, url in ipairs {
+      "http://example.org/", "http://127.0.0.1.evil.example/", "http://localhost.evil.example/", "http://user@localhost/",
       "http://2130706433/", "http://0x7f.1/", "http://127.1/", "http://0177.0.0.1/", "http://[::ffff:127.0.0.1]/", "http://0.0.0.0/",
-      "http://10.0.0.1/", "ftp://localhost/", "file:///etc/passwd", "https://local\\host/", "https://a%2eb/", "https://localhost:0/", "https://localhost:99999/",
-      "https://localhost/#f", "https:///x", "localhost", "", "https://localhost/\r\nX: y", "https://localhost/ x", "https://loc\0alhost/" } do
-      it(("refuse %q"):format(url):gsub("\n", "n"):gsub("%z", "0"), function()
+      "http://10.0.0.1/", "ftp://localhost/", "file:///etc/passwd", "https://local\\host/", "https://a%2eb/", "https://localhost:0/",
+      "https://localhost:99999/", "https://localhost/#f", "https:///x", "localhost", "", "https://localhost/\r\nX: y",
+      "https://localhost/ x", "https://loc\0alhost/",
+    } do
+      it(("are refused, number %d: %s"):format(number, url:gsub("%c", "?")), function()
         local good, why = pcall(transport.perform, transport, request { url = url })
         assert.is_false(good)
         assert.matches("url: ", why, 1, true)
@@ -213,149 +221,6 @@ describe("the curl transport's request", function()
         assert.is_false(good)
         assert.is_nil(why:find(secret, 1, true))
       end
-    end)
-  end)
-
-  describe("connections", function()
-    local function link(t, listener)
-      return assert(hostile:get(t, "/link", listener)).body
-    end
-
-    for _, listener in ipairs { "http", "https" } do
-      it("are used again on " .. listener, function()
-        local first = link(transport, listener)
-        for _ = 1, 5 do assert.are.equal(first, link(transport, listener)) end
-        assert(transport:perform(request { url = hostile:url(listener, "/good"), method = "POST", body = "a=b", tls = hostile:tls() }))
-        assert.are.equal(first, link(transport, listener))
-      end)
-    end
-
-    it("are new for a request with effects that has no body", function()
-      local first = link(transport)
-      local other = assert(transport:perform(request { url = hostile:url("http", "/link"), method = "POST" })).body
-      assert.are_not.equal(first, other)
-    end)
-
-    it("are not shared by transports", function()
-      local second = curl {}
-      assert.are_not.equal(link(transport), link(second))
-      second:close()
-    end)
-
-    it("are not used for requests with another identity", function()
-      local function with(tls) return assert(transport:perform(request { url = hostile:url("https", "/link"), tls = tls })).body end
-      local plain = hostile:tls()
-      local first = with(plain)
-      assert.are.equal(first, with(plain))
-      for _, changes in ipairs {
-        { cert_file = hostile.folder .. "/client.pem", key_file = hostile.folder .. "/client.key" },
-        { cert_file = hostile.folder .. "/client.pem", key_file = hostile.folder .. "/client_locked.key", key_password = "key-password" },
-        { min_version = "1.3" }, { ca_path = hostile.folder .. "/ca_path" },
-      } do
-        local tls = hostile:tls()
-        for name, value in pairs(changes) do tls[name] = value end
-        local next_one = with(tls)
-        assert.are_not.equal(first, next_one)
-        first = next_one
-      end
-    end)
-
-    it("end with close, which may be repeated", function()
-      local mine = curl {}
-      assert.are.equal(200, assert(hostile:get(mine, "/good")).status)
-      assert.is_true(mine:close())
-      assert.is_true(mine:close())
-      local response, failure = hostile:get(mine, "/good")
-      assert.is_nil(response)
-      assert.are.same({ "network", "connect_failed", "not_sent" }, { failure.kind, failure.code, failure.outcome })
-      assert.matches("closed", tostring(mine))
-    end)
-  end)
-
-  describe("handle", function()
-    local module = require "healthauth.curl"
-
-    it("says what it is, and that it is closed", function()
-      local handle = module.new {}
-      assert.are.equal("healthauth.curl", tostring(handle))
-      handle:close()
-      handle:close()
-      assert.are.equal("healthauth.curl (closed)", tostring(handle))
-      local good, why = pcall(handle.perform, handle, request())
-      assert.is_false(good)
-      assert.matches("closed", why)
-    end)
-
-    it("takes no options and no foreign self", function()
-      assert.is_false(pcall(module.new, { timeout = 5 }))
-      assert.is_false(pcall(module.new, 5))
-      local handle = module.new()
-      for _, self in ipairs { {}, 5, "x", io.stdout, print } do
-        assert.is_false(pcall(handle.perform, self, request()))
-        assert.is_false(pcall(handle.close, self))
-      end
-      assert.is_false(pcall(handle.perform, handle))
-      assert.is_false(pcall(handle.perform, handle, "GET"))
-      handle:close()
-    end)
-
-    it("hides its metatable", function()
-      assert.are.equal("healthauth.curl", getmetatable(module.new()))
-    end)
-
-    it("closed by a finaliser while the request is read sends nothing", function()
-      local handle = module.new()
-      local changes = request()
-      local before = hostile:count(transport, "plain")
-      local pause, step = collectgarbage("setpause", 0), collectgarbage("setstepmul", 100000)
-      collectgarbage("stop")
-      do
-        local finalised
-        if _VERSION == "Lua 5.1" then
-          finalised = newproxy(true)
-          getmetatable(finalised).__gc = function() handle:close() end
-        else
-          finalised = setmetatable({}, { __gc = function() handle:close() end })
-        end
-        finalised = nil -- luacheck: ignore
-      end
-      collectgarbage("restart") -- the next allocation collects: the one that perform makes first
-      local good, why = pcall(handle.perform, handle, changes)
-      collectgarbage("setpause", pause)
-      collectgarbage("setstepmul", step)
-      assert.is_false(good)
-      assert.matches("closed", why)
-      assert.are.equal(before, hostile:count(transport, "plain"))
-    end)
-  end)
-
-  describe("constructor", function()
-    it("refuses an unknown option by name", function()
-      local good, why = pcall(curl, { tiemout = 5 })
-      assert.is_false(good)
-      assert.matches("unknown option 'tiemout'", why, 1, true)
-      assert.is_false(pcall(curl, "x"))
-    end)
-
-    it("gives one shared transport until that is closed", function()
-      local first = curl.shared()
-      assert.are.equal(first, curl.shared())
-      first:close()
-      assert.are_not.equal(first, curl.shared())
-    end)
-
-    it("loads libcurl with the first request only", function()
-      local child = [[
-        local curl = require "healthauth.transports.curl"
-        local transport = curl {}
-        local function mapped() local f = assert(io.open("/proc/self/maps")); local t = f:read("*a"); f:close(); return t:find("libcurl", 1, true) ~= nil end
-        io.write(tostring(mapped()), " ")
-        transport:perform { method = "GET", url = "http://localhost:1/", timeout = 1 }
-        io.write(tostring(mapped()))
-      ]]
-      local status, out = process.run { process.runtime, "-e", child }
-      assert.are.equal(0, status)
-      assert.are.equal("false true", out)
     end)
   end)
 end)

@@ -48,11 +48,16 @@ static void chain_verdict(struct ha_curl_failure *f, const struct ha_curl_exchan
 /* The peer refused the handshake after our side of it was done (TLS 1.3 tells of a missing client certificate so late). */
 static bool alerted(const struct ha_curl_exchange *x) { return says(x, "alert"); }
 
+static void unreachable(struct ha_curl_failure *f, const struct ha_curl_exchange *x) {
+  if (x->request->proxy.text.len > 0) say(f, "network", "proxy_failed", "the proxy did not make the connection");
+  else say(f, "network", "connect_failed", "the connection could not be made");
+}
+
 static void lost(struct ha_curl_failure *f, const struct ha_curl_exchange *x) {
   if (alerted(x)) say(f, "tls", "tls_failed", "the server ended the connection with a TLS alert");
   else if (says(x, "chunked-encoding")) say(f, "protocol", "chunk_malformed", "the response's chunks break the grammar of HTTP/1.1");
   else if (ha_http1_started(x->answer)) say(f, "network", "body_truncated", "the connection ended inside the response");
-  else if (x->begun == 0) say(f, "network", "connect_failed", "the connection could not be made");
+  else if (x->begun == 0) unreachable(f, x);
   else say(f, "network", "connection_lost", "the connection ended before any answer came");
 }
 
@@ -64,8 +69,8 @@ static void code_verdict(struct ha_curl_failure *f, CURLcode code, const struct 
       break;
     case CURLE_COULDNT_RESOLVE_HOST: say(f, "network", "resolve_failed", "the host's name could not be resolved"); break;
     case CURLE_COULDNT_RESOLVE_PROXY: say(f, "network", "proxy_failed", "the proxy's name could not be resolved"); break;
-    case CURLE_PROXY: say(f, "network", "proxy_failed", "the proxy did not make the connection"); break;
-    case CURLE_COULDNT_CONNECT: say(f, "network", "connect_failed", "the connection could not be made"); break;
+    case CURLE_PROXY:
+    case CURLE_COULDNT_CONNECT: unreachable(f, x); break;
     case CURLE_PEER_FAILED_VERIFICATION: chain_verdict(f, x); break;
     case CURLE_SSL_CONNECT_ERROR: say(f, "tls", "tls_failed", "the TLS handshake failed"); break;
     case CURLE_SSL_CERTPROBLEM: say(f, "tls", "tls_client_certificate", "the client certificate or its key cannot be used"); break;

@@ -6,8 +6,12 @@ local case, CHUNKED, CHUNK, CUT = script.case, script.CHUNKED, script.CHUNK, scr
 local END = "0\r\n\r\n"
 
 local cases = {}
-local function good(name, text, body) cases[#cases + 1] = case("chunk_" .. name, { CHUNKED, text, { "keep" } }, { status = 200, body = body }) end
-local function bad(name, text, expect) cases[#cases + 1] = case("chunk_" .. name, { CHUNKED, text }, expect or CHUNK) end
+local function good(name, text, body)
+  cases[#cases + 1] = case("chunk_" .. name, { CHUNKED, text, { "keep" } }, { status = 200, body = body })
+end
+local function bad(name, text, expect)
+  cases[#cases + 1] = case("chunk_" .. name, { CHUNKED, text }, expect or CHUNK)
+end
 
 good("plain", "2\r\n{}\r\n" .. END, "{}")
 good("many", ("1\r\nx\r\n"):rep(200) .. END, ("x"):rep(200))
@@ -27,8 +31,10 @@ cases[#cases + 1] = case("chunk_slowly", { CHUNKED, { "drip", 0.001, "2\r\n{}\r\
   { timeout = 3 })
 
 for name, size in pairs {
-  empty = "", x = "0x2", plus = "+2", minus = "-2", space_before = " 2", space_behind = "2 ", tab_behind = "2\t", letters = "2g", words = "two", nul = "2\0",
-  fraction = "2.", comma = "2,", seventeen_digits = "00000000000000002", wraps = "10000000000000002", quoted = "\"2\"", equals = "2=a",
+  empty = "", x = "0x2", plus = "+2", minus = "-2", space_before = " 2", space_behind = "2 ", tab_behind = "2\t", letters = "2g",
+    words = "two",
+  nul = "2\0", fraction = "2.", comma = "2,", seventeen_digits = "00000000000000002", wraps = "10000000000000002", quoted = "\"2\"",
+    equals = "2=a",
   high_byte = "\178", vertical_tab = "2\11", form_feed = "2\12", cr = "2\r", brace = "{2}",
 } do
   bad("size_" .. name, size .. "\r\n{}\r\n" .. END)

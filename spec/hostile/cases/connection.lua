@@ -50,8 +50,9 @@ for _, method in ipairs { "GET", "POST" } do
   idle("stray_bytes", "\r\n")
   idle("timeout_408", "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 end
-add("kept_twenty_times", { KEPT }, FINE, { prime = 20, method = "POST", body = "a=b", count = 21, one_connection = true })
-add("connection_close_obeyed", { { "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", { "sleep", 0.2 }, { "keep" } } }, FINE,
+add("kept_twenty_times", { KEPT }, FINE, { prime = 20, method = "POST", body = "a=b", count = 21 })
+add("connection_close_obeyed",
+  { { "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", { "sleep", 0.2 }, { "keep" } } }, FINE,
   { prime = 2, method = "POST", body = "a=b", count = 3 })
 
 -- New connections that die: a POST is seen once.
@@ -61,17 +62,20 @@ for name, step in pairs { close = { "close" }, reset = { "reset" }, cut = { "cut
   add("first_" .. name .. "_post_bodiless", { { step } }, LOST, { method = "POST", count = 1 })
 end
 add("early_close_big_post", { { { "early" }, { "close" } } }, LOST, { method = "POST", body = ("x"):rep(3000000), count = 1 })
-add("early_answer_big_post", { { { "early" }, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", { "sleep", 0.1 },
-  { "keep" } } }, { status = 413, body = "" }, { method = "POST", body = ("x"):rep(3000000), count = 1 })
-add("early_answer_small_post", { { { "early" }, "HTTP/1.1 401 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", { "sleep", 0.05 } } },
-  { status = 401, body = "{}" }, { method = "POST", body = "a=b", count = 1 })
-add("expect_417_not_repeated", { { "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n", { "keep" } } }, { status = 417, body = "" },
-  { method = "POST", body = ("x"):rep(2000000), count = 1 })
-add("misdirected_421_not_repeated", { { "HTTP/1.1 421 Misdirected\r\nContent-Length: 0\r\n\r\n", { "keep" } } }, { status = 421, body = "" },
-  { method = "POST", body = "a=b", count = 1 })
-add("challenge_not_answered", { { "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n", { "keep" } } },
-  { status = 401, body = "" }, { method = "POST", body = "a=b", count = 1 })
-add("proxy_challenge_not_answered", { { "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n", { "keep" } } },
-  { status = 407, body = "" }, { count = 1 })
+
+-- Complete answers that libcurl could take for a reason to send again.
+local function answered(name, status, headers, body, before)
+  local text = ("HTTP/1.1 %d Words\r\n%sContent-Length: 0\r\n\r\n"):format(status, headers)
+  add(name, { { before or "", text, { "sleep", 0.05 }, { "keep" } } }, { status = status, body = "" },
+    { method = "POST", body = body or "a=b", count = 1 })
+end
+answered("early_answer_big_post", 413, "Connection: close\r\n", ("x"):rep(3000000), { "early" })
+answered("early_answer_small_post", 401, "Connection: close\r\n", nil, { "early" })
+answered("expect_417_not_repeated", 417, "", ("x"):rep(2000000))
+answered("misdirected_421_not_repeated", 421, "")
+answered("challenge_not_answered", 401, "WWW-Authenticate: Basic realm=\"x\"\r\n")
+answered("proxy_challenge_not_answered", 407, "Proxy-Authenticate: Basic realm=\"x\"\r\n")
+answered("too_early_425_not_repeated", 425, "Retry-After: 0\r\n")
+answered("unavailable_503_not_repeated", 503, "Retry-After: 0\r\n")
 
 return cases

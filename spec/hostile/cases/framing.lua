@@ -85,8 +85,10 @@ for name, value in pairs(lengths) do
 end
 
 local codings = {
-  gzip = "gzip", gzip_chunked = "gzip, chunked", chunked_gzip = "chunked, gzip", identity = "identity", x = "xchunked", quoted = "\"chunked\"",
-  parameter = "chunked;q=1", chunked_chunked = "chunked, chunked", empty = "", comma = "chunked,", vertical_tab = "\11chunked", nul = "chun\0ked",
+  gzip = "gzip", gzip_chunked = "gzip, chunked", chunked_gzip = "chunked, gzip", identity = "identity", x = "xchunked",
+    quoted = "\"chunked\"",
+  parameter = "chunked;q=1", chunked_chunked = "chunked, chunked", empty = "", comma = "chunked,", vertical_tab = "\11chunked",
+    nul = "chun\0ked",
   control = "chunked\1", deflate = "deflate", space_inside = "chun ked",
 }
 for name, value in pairs(codings) do
@@ -94,11 +96,13 @@ for name, value in pairs(codings) do
 end
 
 for name, value in pairs { gzip = "gzip", deflate = "deflate", br = "br", unknown = "x-unknown", list = "identity, gzip", empty = "" } do
-  cases[#cases + 1] = case("content_coding_" .. name, { JSON, "Content-Encoding: " .. value .. "\r\nContent-Length: 2\r\n\r\n{}" }, script.CODED)
+  cases[#cases + 1] = case("content_coding_" .. name, { JSON, "Content-Encoding: " .. value .. "\r\nContent-Length: 2\r\n\r\n{}" },
+    script.CODED)
 end
 cases[#cases + 1] = case("content_coding_identity", { JSON, "Content-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}" },
   { status = 200, body = "{}" })
-cases[#cases + 1] = case("content_coding_twice", { JSON, "Content-Encoding: identity\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}" },
+cases[#cases + 1] = case("content_coding_twice", { JSON,
+  "Content-Encoding: identity\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}" },
   script.CODED)
 
 return cases

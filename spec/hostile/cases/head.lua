@@ -11,11 +11,15 @@ local function bad(name, steps, expect) cases[#cases + 1] = case(name, steps, ex
 
 for name, line in pairs {
   lower_case = "http/1.1 200 OK", http_2 = "HTTP/2 200", http_2_0 = "HTTP/2.0 200 OK", http_3 = "HTTP/3 200", http_0_9 = "HTTP/0.9 200 OK",
-  http_1_2 = "HTTP/1.2 200 OK", http_1_10 = "HTTP/1.10 200 OK", http_1 = "HTTP/1 200 OK", http_11_1 = "HTTP/11.1 200 OK", no_version = "HTTP 200 OK",
-  no_status = "HTTP/1.1", blank_status = "HTTP/1.1  OK", two_spaces = "HTTP/1.1  200 OK", tab = "HTTP/1.1\t200 OK", two_digits = "HTTP/1.1 20 OK",
-  four_digits = "HTTP/1.1 2000 OK", zero = "HTTP/1.1 000 OK", small = "HTTP/1.1 099 OK", six_hundred = "HTTP/1.1 600 OK", nines = "HTTP/1.1 999 OK",
+  http_1_2 = "HTTP/1.2 200 OK", http_1_10 = "HTTP/1.10 200 OK", http_1 = "HTTP/1 200 OK", http_11_1 = "HTTP/11.1 200 OK",
+    no_version = "HTTP 200 OK",
+  no_status = "HTTP/1.1", blank_status = "HTTP/1.1  OK", two_spaces = "HTTP/1.1  200 OK", tab = "HTTP/1.1\t200 OK",
+    two_digits = "HTTP/1.1 20 OK",
+  four_digits = "HTTP/1.1 2000 OK", zero = "HTTP/1.1 000 OK", small = "HTTP/1.1 099 OK", six_hundred = "HTTP/1.1 600 OK",
+    nines = "HTTP/1.1 999 OK",
   plus = "HTTP/1.1 +20 OK", minus = "HTTP/1.1 -20 OK", letters = "HTTP/1.1 2oo OK", glued = "HTTP/1.1 200OK", hex = "HTTP/1.1 0xc8 OK",
-  nul_in_reason = "HTTP/1.1 200 O\0K", escape_in_reason = "HTTP/1.1 200 \27[31mOK", cr_in_reason = "HTTP/1.1 200 O\rK", del_in_reason = "HTTP/1.1 200 \127",
+  nul_in_reason = "HTTP/1.1 200 O\0K", escape_in_reason = "HTTP/1.1 200 \27[31mOK", cr_in_reason = "HTTP/1.1 200 O\rK",
+    del_in_reason = "HTTP/1.1 200 \127",
   space_before = " HTTP/1.1 200 OK", shttp = "SHTTP/1.1 200 OK", icy = "ICY 200 OK", rtsp = "RTSP/1.0 200 OK", request = "GET / HTTP/1.1",
   html = "<html><body>hello</body></html>", json = "{\"access_token\":\"x\"}", ssh = "SSH-2.0-OpenSSH_9.2", smtp = "220 mail.example ESMTP",
   binary = "\1\2\3\4\5\6\7\8", tls_record = "\21\3\3\0\2\2\40", http_slash = "HTTP/", colon = "HTTP:1.1 200 OK", comma = "HTTP/1,1 200 OK",
@@ -34,7 +38,8 @@ good("status_latin1_reason", { "HTTP/1.1 200 D\233accord\r\n" .. REST })
 good("status_1_0", { "HTTP/1.0 200 OK\r\n" .. REST })
 
 for name, line in pairs {
-  folded = "X: a\r\n b", folded_tab = "X: a\r\n\tb", space_before_first = " X: a", space_before_colon = "X : a", tab_before_colon = "X\t: a",
+  folded = "X: a\r\n b", folded_tab = "X: a\r\n\tb", space_before_first = " X: a", space_before_colon = "X : a",
+    tab_before_colon = "X\t: a",
   no_colon = "nonsense", no_name = ": a", slash_in_name = "X/Y: a", parenthesis = "X(Y): a", at_sign = "X@Y: a", quote_in_name = "\"X\": a",
   comma_in_name = "X,Y: a", utf8_in_name = "\195\169: a", nul_in_name = "X\0Y: a", nul_in_value = "X: a\0b", cr_in_value = "X: a\rb",
   escape_in_value = "X: \27[2J", bell = "X: \7", del = "X: \127", backspace = "X: a\8b", vertical_tab = "X: a\11b", cr_cr = "X: a\r",
@@ -61,7 +66,8 @@ good("header_two_hundred", { OK .. ("X: y\r\n"):rep(200) .. REST })
 good("header_repeated", { OK .. "Content-Type: a/b\r\nContent-Type: c/d\r\n" .. REST })
 good("header_set_cookie", { OK .. "Set-Cookie: a=b; Path=/\r\n" .. REST })
 good("header_hsts_altsvc", { OK .. "Strict-Transport-Security: max-age=1\r\nAlt-Svc: h2=\":1\"\r\n" .. REST })
-good("header_auth_challenge", { "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\", Digest nonce=\"y\", NTLM, Negotiate\r\n" .. REST }, 401)
+good("header_auth_challenge",
+  { "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\", Digest nonce=\"y\", NTLM, Negotiate\r\n" .. REST }, 401)
 good("header_refresh", { OK .. "Refresh: 0; url=/good\r\n" .. REST })
 
 good("interim_100", { "HTTP/1.1 100 Continue\r\n\r\n", OK .. REST })

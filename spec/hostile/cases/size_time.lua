@@ -34,7 +34,8 @@ return {
 
   case("headers_one_mib", { OK .. "X: ", { "repeat", MIB, "y" }, "\r\n\r\n" }, HEADERS_BIG),
   case("headers_one_line_above_limit", { OK .. "X: " .. ("y"):rep(66000) .. "\r\n\r\n" }, HEADERS_BIG),
-  case("headers_one_line_below_limit", { OK .. "X: " .. ("y"):rep(60000) .. "\r\nContent-Length: 2\r\n\r\n{}" }, { status = 200, body = "{}" }),
+  case("headers_one_line_below_limit", { OK .. "X: " .. ("y"):rep(60000) .. "\r\nContent-Length: 2\r\n\r\n{}" }, { status = 200,
+    body = "{}" }),
   case("headers_ten_thousand", { OK, { "repeat", 10000, "X: y\r\n" }, "\r\n" }, HEADERS_BIG),
   case("headers_endless", { OK, { "endless", "X-Header: value\r\n" } }, HEADERS_BIG),
   case("headers_endless_line", { OK .. "X: ", { "endless", "y" } }, HEADERS_BIG),

@@ -17,9 +17,10 @@ function M.emit(session, ctx, name, fields)
   if not on_event then return end
   local event = fields or {}
   event.name = name
-  event.time = context.now(ctx)
+  local told, now = pcall(context.now, ctx)
+  event.time = told and now or core.time()
   event.provider = core.inside.state(session).provider
-  event.key = ctx.fingerprint
+  event.key = ctx.store_key and ctx.store_key:sub(1, 16)
   if not pcall(on_event, event) then M.swallowed = M.swallowed + 1 end
 end
 

@@ -40,8 +40,15 @@ function M.spend(ctx, pending, now)
   local mark = mark_of(pending)
   local ok, err
   if ctx.store then
-    ok, err = ctx.store:save("spent." .. mark, record.spent(pending.expires_at), nil)
-    if ok == nil and err and err.code ~= "conflict" then return nil, err end
+    local sound
+    sound, ok, err = pcall(ctx.store.save, ctx.store, "spent." .. mark, record.spent(pending.expires_at), nil)
+    if not sound or (ok == nil and not core.is_error(err)) then
+      return nil, core.error {
+        kind = "store", code = "store_raised", action = "retry", outcome = "not_sent", provider = pending.provider, operation = "exchange",
+        message = "the store raised an error",
+      }
+    end
+    if ok == nil and err.code ~= "conflict" then return nil, err end
   else
     ok = in_process(mark, pending, now)
   end
@@ -57,7 +64,7 @@ end
 ---@param pending table
 function M.unspend(ctx, pending)
   local mark = mark_of(pending)
-  if ctx.store then ctx.store:delete("spent." .. mark) else spent[mark] = nil end
+  if ctx.store then pcall(ctx.store.delete, ctx.store, "spent." .. mark) else spent[mark] = nil end
 end
 
 return M

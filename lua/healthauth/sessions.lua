@@ -68,7 +68,7 @@ function Sessions:list()
   local ok, err = pcall(function()
     for store_key, text in self.store:list() do
       if store_key == false then error(text, 0) end
-      local mark = store_key:match "^spent%." and core.json_decode(text)
+      local mark = text and store_key:match "^spent%." and core.json_decode(text) -- no text: a record that the store cannot read
       if type(mark) == "table" and type(mark.spent_until) == "number" and mark.spent_until < now then
         self.store:delete(store_key)
       elseif not mark then

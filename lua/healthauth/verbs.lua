@@ -45,9 +45,9 @@ end
 -- New tokens of a login: they replace what is stored. When that fails they stay, are handed out, and the save is tried at every use.
 local function keep(session, ctx)
   if not ctx.store then return end
-  local ok, err = vault.overwrite(session, ctx)
+  local ok, err = vault.overwrite(session, ctx, context.now(ctx))
   if ok then return end
-  ctx.dirty, ctx.loaded = "login", true
+  ctx.dirty = "login"
   vault.trouble(session, ctx, "save", err)
 end
 
@@ -166,22 +166,23 @@ function Session:call(args)
   local ctx = of(self)
   if not inside.has(self, "call") then return unsupported(self, "call") end
   if type(args) ~= "table" then error("call: expected a table of arguments", 2) end
-  local token, token_err = fresh.token(2, self, ctx)
+  local token, token_err, renewed = fresh.token(2, self, ctx)
   if not token then return nil, token_err end
-  for attempt = 1, 2 do
+  for attempt = renewed and 2 or 1, 2 do -- one renewal a call
     local exchange, err = perform.begin(2, self, ctx, "call", args)
     if not exchange then return nil, err end
     local response, failure, raw, latency = perform.run(ctx, exchange)
     emit(self, ctx, "called", "call", failure, latency)
     if response or not failure.token_refused or attempt == 2 then return response, failure end
     if not refreshable(self) then return raw end
-    local renewed, renew_err = fresh.token(2, self, ctx, token)
-    if not renewed then return nil, renew_err end
+    local other, renew_err = fresh.token(2, self, ctx, token)
+    if not other then return nil, renew_err end
   end
 end
 
 local function forget(session, ctx)
   inside.forget(session)
+  ctx.epoch, ctx.denied = (ctx.epoch or 0) + 1, nil -- a renewal that is under way brings nothing back
   if not ctx.store then return true end
   local ok, err = vault.drop(session, ctx)
   if not ok then
@@ -230,13 +231,15 @@ end
 function Session:restore(...)
   local ctx = of(self)
   if select("#", ...) > 0 then
-    local previous = inside.export(self)
+    local previous, unknown, login, n = inside.export(self), inside.state(self).unknown, ctx.login, ctx.n
     local ok, err = inside.adopt(self, (...))
     if not ok then return nil, err end
     if ctx.store then
-      local saved, save_err = vault.overwrite(self, ctx)
+      local saved, save_err = vault.overwrite(self, ctx, context.now(ctx))
       if not saved then -- all or nothing: the old set is back
         if previous then inside.adopt(self, previous) else inside.forget(self) end
+        inside.set_unknown(self, unknown)
+        ctx.login, ctx.n = login, n
         return nil, save_err
       end
     end

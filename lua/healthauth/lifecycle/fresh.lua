@@ -13,8 +13,8 @@ local ready, valid = inside.ready, inside.valid
 
 local M = {}
 
--- Drawn once a process: machines that share a provider do not all refresh in the same second.
-local JITTER = core.random(1):byte() / 256
+-- Drawn once a process, at its first use (after a fork): workers that share a provider do not all refresh in the same second.
+local jitter
 local FIRST_PAUSE, LAST_PAUSE = 1, 30 -- seconds between early refreshes that fail again and again
 local STEP = 0.02
 
@@ -32,9 +32,14 @@ local function expired_on_arrival(session)
   }
 end
 
+local function draw()
+  jitter = core.random(1):byte() / 256
+  return jitter
+end
+
 -- A token that needs no renewal and is not the one that a server just refused.
 local function good(session, ctx, refused)
-  local token = ready(session, context.now(ctx), ctx.margin, JITTER)
+  local token = ready(session, context.now(ctx), ctx.margin, jitter or draw())
   if token and token ~= refused then return token end
 end
 
@@ -43,7 +48,7 @@ local function usable(session, ctx, refused)
   if token and token ~= refused then return token end
 end
 
--- The first use of a session over a store: what is stored becomes ours.
+-- The first use of a session over a store: what is stored becomes ours. The second result says that the store was asked.
 local function load_first(session, ctx)
   if not ctx.store or ctx.loaded then return true end
   if inside.state(session).has_token then
@@ -55,13 +60,13 @@ local function load_first(session, ctx)
     vault.trouble(session, ctx, "load", err)
     return nil, err
   end
-  return true
+  return true, true
 end
 
--- Waits for a flight of another coroutine. true when it ended; false when we cannot or may not wait longer.
+-- Waits for a flight of another coroutine, up to the moment where its tokens are saved. true when it ended; false when we cannot or may not wait longer.
 local function wait_for_flight(session, ctx)
   local waited, patience = 0, vault.patience(session, ctx)
-  while ctx.flight or inside.state(session).changing do
+  while ctx.flight or ctx.committing or inside.state(session).changing do
     if waited >= patience or not context.wait(ctx, STEP) then return false end
     waited = waited + STEP
   end
@@ -87,8 +92,8 @@ local function fly(level, session, ctx, refused, patient)
   local flight = {}
   ctx.flight = flight
   local ok, result, err, joined = pcall(renew.run, level + 1, session, ctx, nil, function() return good(session, ctx, refused) end, false, patient)
-  flight.done, flight.err = true, err
-  ctx.flight, ctx.landed = nil, flight
+  ctx.flight, flight.err = nil, err
+  ctx.landed = err and flight or nil
   if not ok then error(result, 0) end
   if err then
     note_failure(ctx, err, context.now(ctx))
@@ -96,9 +101,11 @@ local function fly(level, session, ctx, refused, patient)
   end
   if result == nil then return nil end -- another holds the lease, and we need not wait
   ctx.failures, ctx.not_before = nil, nil
-  if joined then events.emit(session, ctx, "joined", { operation = "refresh" }) end
-  local token = usable(session, ctx, refused)
-  if token then return token end
+  if joined then
+    events.emit(session, ctx, "joined", { operation = "refresh", outcome = "answered" })
+  end
+  local token = usable(session, ctx)
+  if token then return token, nil, true end
   return expired_on_arrival(session)
 end
 
@@ -107,47 +114,59 @@ local function stale(session, ctx, token, err)
   return token
 end
 
-local function after_flight(session, ctx, refused)
-  local landed = ctx.landed
+-- Another coroutine's flight is over: its token, or its reason. Neither when there was none for us.
+local function after_flight(session, ctx, refused, before)
   local token = good(session, ctx, refused) or usable(session, ctx, refused)
   if token then
-    events.emit(session, ctx, "joined", { operation = "refresh" })
+    events.emit(session, ctx, "joined", { operation = "refresh", outcome = "answered" })
     return token
   end
-  if landed and landed.err then return nil, landed.err end
+  local landed = ctx.landed
+  if landed and landed ~= before then return nil, landed.err end
 end
 
---- A token that is valid now: token | nil, err. At most one renewal.
+-- Nothing here to renew with: perhaps another process has logged in, or has a newer set.
+local function look_again(session, ctx, refused)
+  local _, _, err = vault.catch_up(session, ctx)
+  if err then
+    vault.trouble(session, ctx, "load", err)
+    return nil, err
+  end
+  return usable(session, ctx, refused)
+end
+
+--- A token that is valid now: token | nil, err. At most one renewal. The third result says that it was renewed just now.
 ---@param level integer
 ---@param session userdata
 ---@param ctx table
 ---@param refused? string  a token that a server has just refused: another one is wanted
----@return string|nil, table|nil
+---@return string|nil, table|nil, boolean|nil
 function M.token(level, session, ctx, refused)
-  local ok, load_err = load_first(session, ctx)
-  if not ok then return nil, load_err end
+  local ok, asked = load_first(session, ctx)
+  if not ok then return nil, asked end
+  if ctx.committing and not wait_for_flight(session, ctx) then return busy(session) end
   if ctx.dirty then vault.save_again(session, ctx) end
   local token = good(session, ctx, refused)
   if token then return token end
   local old = usable(session, ctx, refused)
   if ctx.flight or inside.state(session).changing then
     if old then return old end
+    local before = ctx.landed
     if not wait_for_flight(session, ctx) then return busy(session) end
-    local joined, err = after_flight(session, ctx, refused)
-    if joined or err then return joined, err end
+    local joined, err = after_flight(session, ctx, refused, before)
+    if joined or err then return joined, err, true end
   end
   local state = inside.state(session)
   if not state.can_refresh and not state.client_credentials then
     if old then return old end
-    return no_token(session)
+    if not ctx.store or asked then return no_token(session) end
+    local found, err = look_again(session, ctx, refused)
+    if found or err then return found, err end
+    if not inside.state(session).can_refresh then return no_token(session) end
   end
   if old and ctx.not_before and context.now(ctx) < ctx.not_before then return old end
-  if state.unknown and not state.resend_safe and not state.client_credentials and not ctx.store then
-    if old then return stale(session, ctx, old) end
-    return renew.unknown(session)
-  end
-  local fresh, err = fly(level + 1, session, ctx, refused, old == nil)
-  if fresh then return fresh end
+  local fresh, err, renewed = fly(level + 1, session, ctx, refused, old == nil)
+  if fresh then return fresh, nil, renewed end
   old = usable(session, ctx, refused)
   if old and err then return stale(session, ctx, old, err) end
   return old, err
@@ -158,11 +177,12 @@ end
 ---@return string|nil, table|nil
 function M.access_token(session)
   local ctx = context.of(session)
-  if not ctx.dirty then
-    local token = ready(session, context.now(ctx), ctx.margin, JITTER)
+  if not ctx.dirty and not ctx.committing then
+    local token = ready(session, context.now(ctx), ctx.margin, jitter or draw())
     if token then return token end
   end
-  return M.token(2, session, ctx)
+  local token, err = M.token(2, session, ctx)
+  return token, err
 end
 
 return M

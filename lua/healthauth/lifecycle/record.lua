@@ -1,6 +1,10 @@
 -- SPDX-License-Identifier: MIT
---- A session's record in a store: JSON text with its version, whose it is, its tokens and its journal.
+--- A session's record in a store: JSON text with its version, whose it is, its tokens, their age and its journal.
 -- What comes out of a store is untrusted input: a record that is torn, foreign or of another version is an error, never somebody's session.
+-- The age tells which of two sets is the newer one whatever the order in which they were saved: `login` is when the person logged in (or a
+-- set was restored), `n` counts the renewals since.
+-- The journal is { state = "sent", fingerprint, id }: a refresh with that refresh token left, nobody knows its end; or
+-- { state = "refused", fingerprint, code, ... }: the provider has said that this refresh token is over.
 
 local core = require "healthauth.core"
 
@@ -8,6 +12,9 @@ local M = {}
 
 local VERSION = 1
 local FIELDS = { v = "number", provider = "string", base_url = "string", client_id = "string", key = "string" }
+local AGE_MAX = 99999999999
+local DEPTH = 64
+local REFUSED = { code = true, dialect = true, status = true, message = true, request_id = true }
 
 local function whose(session, key)
   local provider, base_url, client_id = core.inside.identity(session)
@@ -31,9 +38,11 @@ end
 ---@param session userdata
 ---@param key string
 ---@param tokens table|nil    as inside.export gives it
----@param journal table|nil   { state = "sent", fingerprint, at }
+---@param journal table|nil
+---@param login number|nil
+---@param n number|nil
 ---@return string
-function M.encode(session, key, tokens, journal)
+function M.encode(session, key, tokens, journal, login, n)
   local out = whose(session, key)
   if tokens then
     local copy = {}
@@ -41,7 +50,7 @@ function M.encode(session, key, tokens, journal)
     if type(copy.extra) == "table" and next(copy.extra) == nil then copy.extra = nil end -- an empty table has no shape in JSON
     out.tokens = copy
   end
-  out.journal = journal
+  out.journal, out.login, out.n = journal, login, n
   return core.json_encode(out)
 end
 
@@ -51,7 +60,19 @@ local function invalid(why)
   }
 end
 
---- Reads a record: { tokens, journal }, or nil, err.
+local function age(value)
+  if value == nil then return 0 end
+  return type(value) == "number" and value >= 0 and value <= AGE_MAX and value or nil
+end
+
+local function journal_fine(journal)
+  if journal == nil then return true end
+  if type(journal) ~= "table" or type(journal.fingerprint) ~= "string" then return false end
+  if journal.state == "sent" then return true end
+  return journal.state == "refused" and type(journal.code) == "string" and journal.code:match "^[%l%d_]+$" ~= nil and #journal.code <= 128
+end
+
+--- Reads a record: { tokens, journal, login, n }, or nil, err.
 ---@param session userdata
 ---@param key string
 ---@param text any
@@ -59,7 +80,7 @@ end
 ---@return table|nil err
 function M.decode(session, key, text)
   if type(text) ~= "string" then return invalid "is no text" end
-  local found = core.json_decode(text, { depth = 64 })
+  local found = core.json_decode(text, { depth = DEPTH })
   if type(found) ~= "table" then return invalid "is not whole" end
   for name, kind in next, FIELDS do
     if type(found[name]) ~= kind then return invalid "has another shape" end
@@ -69,19 +90,43 @@ function M.decode(session, key, text)
   for name in next, FIELDS do
     if found[name] ~= own[name] then return invalid "belongs to another session" end
   end
-  if found.tokens ~= nil and type(found.tokens) ~= "table" then return invalid "has another shape" end
-  local journal = found.journal
-  if journal ~= nil and (type(journal) ~= "table" or journal.state ~= "sent" or type(journal.fingerprint) ~= "string") then
+  local login, n = age(found.login), age(found.n)
+  if found.tokens ~= nil and type(found.tokens) ~= "table" or not journal_fine(found.journal) or not login or not n then
     return invalid "has another shape"
   end
-  return { tokens = found.tokens, journal = journal }
+  return { tokens = found.tokens, journal = found.journal, login = login, n = n }
+end
+
+--- The journal of a final refusal, for whoever comes next.
+---@param fingerprint string
+---@param err table
+---@return table
+function M.refusal(fingerprint, err)
+  local out = { state = "refused", fingerprint = fingerprint }
+  for name in next, REFUSED do out[name] = err[name] end
+  return out
+end
+
+--- The error that such a journal stands for.
+---@param session userdata
+---@param journal table
+---@return table err
+function M.refused(session, journal)
+  local function text(name)
+    return type(journal[name]) == "string" and core.clean(journal[name]) or nil
+  end
+  return core.error {
+    kind = "denied", code = journal.code, dialect = text "dialect", message = text "message", request_id = text "request_id",
+    status = type(journal.status) == "number" and journal.status or nil, action = "reauthorize", outcome = "answered",
+    provider = core.inside.state(session).provider, operation = "refresh",
+  }
 end
 
 --- What a list may show of a record: the caller's key, expiry and scope; nil for what is no session's record.
----@param text string
+---@param text any
 ---@return table|nil
 function M.peek(text)
-  local found = core.json_decode(text, { depth = 64 })
+  local found = type(text) == "string" and core.json_decode(text, { depth = DEPTH })
   if type(found) ~= "table" or found.v ~= VERSION or type(found.key) ~= "string" or type(found.provider) ~= "string" then return nil end
   local key = core.base64url_decode(found.key)
   if not key then return nil end

@@ -2,10 +2,12 @@
 --- One renewal of a session's tokens, sent once: plain where there is no store, else under the store's lease and fence.
 -- Before the POST leaves, "sent" is written by compare and swap; a failed swap means no POST. After the answer the new set is committed
 -- before anybody is given the new token. A holder that slept past its lease loses the swap, so it can neither send nor overwrite.
+-- A refresh token that may be spent (sent, no answer), or that the provider has refused for good, is not sent again by access_token().
 
 local core = require "healthauth.core"
 local events = require "healthauth.events"
 local perform = require "healthauth.perform"
+local record = require "healthauth.lifecycle.record"
 local vault = require "healthauth.lifecycle.vault"
 
 local inside = core.inside
@@ -42,17 +44,9 @@ local function report(session, ctx, operation, err, latency)
   if err then
     events.emit(session, ctx, "refused", { operation = operation, code = err.code, outcome = err.outcome, latency = latency })
   else
-    events.emit(session, ctx, operation == "refresh" and "refreshed" or "issued", { operation = operation, outcome = "answered", latency = latency })
+    local name = operation == "refresh" and "refreshed" or "issued"
+    events.emit(session, ctx, name, { operation = operation, outcome = "answered", latency = latency })
   end
-end
-
--- Without a store: the session's own open exchange is the only lock that is needed.
-local function plain(level, session, ctx, operation, args)
-  local exchange, err = perform.begin(level + 1, session, ctx, operation, args)
-  if not exchange then return nil, err end
-  local tokens, failure, _, latency = perform.run(ctx, exchange)
-  report(session, ctx, operation, failure, latency)
-  return tokens, failure
 end
 
 local function fingerprint(session, args)
@@ -60,67 +54,106 @@ local function fingerprint(session, args)
   return raw and core.hex(raw) or "none"
 end
 
--- The answer came: commit it. When another changed the record meanwhile, theirs is the newer one.
-local function commit(session, ctx, sent)
-  local saved, err = vault.swap(session, ctx, nil, sent)
-  if saved then return end
-  if err.code == "conflict" then
-    local found, version = vault.load(session, ctx)
-    if found and found.tokens and not found.journal then vault.adopt(session, ctx, found, version) end
-    return
+-- The provider has said that this refresh token is over. Anything else passes: the next try may go well.
+local function is_final(operation, err)
+  return operation == "refresh" and err.kind == "denied" and err.action == "reauthorize" and err.outcome == "answered"
+end
+
+-- Sends, and sees what became of the session meanwhile: who gave its tokens up in between gets none back. The third result says that the
+-- token may be spent now; where that was another than the session's own, the session knows nothing of it.
+local function send(session, ctx, operation, exchange, mark)
+  local epoch, own, doubted = ctx.epoch, fingerprint(session), inside.state(session).unknown
+  inside.set_unknown(session, false)
+  local tokens, failure, _, latency = perform.run(ctx, exchange)
+  local lost = inside.state(session).unknown
+  if not tokens then inside.set_unknown(session, doubted or (lost and mark == own)) end
+  if tokens and ctx.epoch ~= epoch then
+    inside.forget(session)
+    tokens, failure = fail(session, operation, "argument", "no_token", "the tokens were given up while they were renewed", "reauthorize")
+    failure.outcome = "answered"
   end
-  ctx.dirty, ctx.version = "refresh", sent
-  vault.trouble(session, ctx, "save", err)
+  if tokens then ctx.denied = nil
+  elseif is_final(operation, failure) then ctx.denied = { fingerprint = mark, err = failure } end
+  return tokens, failure, lost, latency
+end
+
+-- Why the session's refresh token is not to be sent: nil, err; or true when it may be.
+local function may_send(session, ctx, journal)
+  local state = inside.state(session)
+  if state.client_credentials then return true end
+  local mark = fingerprint(session)
+  if ctx.denied and ctx.denied.fingerprint == mark then return nil, ctx.denied.err end
+  local same = journal and journal.fingerprint == mark
+  if same and journal.state == "refused" then return nil, record.refused(session, journal) end
+  if state.resend_safe then return true end
+  if same and journal.id ~= nil and journal.id == ctx.unposted then return true end
+  if same then inside.set_unknown(session, true) end
+  if same or state.unknown then return M.unknown(session) end
+  return true
+end
+
+-- Without a store: the session's own open exchange is the only lock that is needed.
+local function plain(level, session, ctx, args, forced)
+  local operation = operation_of(session)
+  if not forced then
+    local fine, why = may_send(session, ctx)
+    if not fine then return nil, why end
+  end
+  local mark = fingerprint(session, args)
+  local exchange, err = perform.begin(level + 1, session, ctx, operation, args)
+  if not exchange then return nil, err end
+  local tokens, failure, _, latency = send(session, ctx, operation, exchange, mark)
+  report(session, ctx, operation, failure, latency)
+  return tokens, failure
+end
+
+-- The answer came: commit it. Coroutines that come meanwhile wait for the end of this (ctx.committing).
+local function commit(session, ctx, sent)
+  ctx.dirty, ctx.n, ctx.committing = "refresh", (ctx.n or 0) + 1, true
+  local ok, why = pcall(vault.settle, session, ctx, sent)
+  ctx.committing = nil
+  if not ok then error(why, 0) end
+end
+
+-- The POST had no effect: take "sent" back, or leave word that the refresh token is over. What an earlier one left in doubt stays so.
+local function clear(session, ctx, operation, journal, failure, sent, doubt)
+  local left = doubt
+  if is_final(operation, failure) then left = record.refusal(journal.fingerprint, failure) end
+  local cleared, why = vault.swap(session, ctx, left, sent)
+  if cleared then return end
+  ctx.unposted = journal.id
+  if why.code == "conflict" then return end
+  if not left then ctx.dirty = "refresh" end -- the next use tries again
+  vault.trouble(session, ctx, "save", why)
 end
 
 -- Sends under the lease. Returns tokens | nil, err, or "again" when the swap was lost before anything was sent.
-local function send_fenced(level, session, ctx, operation, args, version)
+local function send_fenced(level, session, ctx, operation, args, version, doubt)
   local exchange, err = perform.begin(level + 1, session, ctx, operation, args)
   if not exchange then return nil, err end
-  local id = core.hex(core.random(8))
-  local journal = { state = "sent", fingerprint = fingerprint(session, args), id = id }
+  local journal = { state = "sent", fingerprint = fingerprint(session, args), id = core.hex(core.random(8)) }
   local sent, swap_err = vault.swap(session, ctx, journal, version)
   if not sent then
     exchange:fail { kind = "store", code = swap_err.code, outcome = "not_sent" }
     if swap_err.code == "conflict" then return "again" end
-    ctx.unposted = id -- should the swap have reached the store after all, we know that no POST followed
+    ctx.unposted = journal.id -- should the swap have reached the store after all, we know that no POST followed
     return nil, swap_err
   end
-  local tokens, failure, _, latency = perform.run(ctx, exchange)
-  report(session, ctx, operation, failure, latency)
+  local epoch = ctx.epoch
+  local tokens, failure, lost, latency = send(session, ctx, operation, exchange, journal.fingerprint)
   if tokens then
     commit(session, ctx, sent)
-  elseif failure.outcome == "not_sent" or not inside.state(session).unknown then
-    local cleared, why = vault.swap(session, ctx, nil, sent)
-    if not cleared then
-      ctx.unposted = id
-      if why.code ~= "conflict" then vault.trouble(session, ctx, "save", why) end
-    end
+    tokens = session:tokens() -- a newer set may have won
+  elseif ctx.epoch == epoch and not lost then
+    clear(session, ctx, operation, journal, failure, sent, doubt)
   end
+  report(session, ctx, operation, failure, latency)
   return tokens, failure
-end
-
-local function spent_by_another(session, ctx, found)
-  local journal = found and found.journal
-  if not journal or inside.state(session).resend_safe or inside.state(session).client_credentials then return false end
-  if journal.id ~= nil and journal.id == ctx.unposted then return false end
-  return journal.fingerprint == fingerprint(session)
-end
-
--- What the store says, made ours where it is newer: found, version | nil, nil, err.
-local function catch_up(session, ctx)
-  local found, version, err = vault.load(session, ctx)
-  if err then return nil, nil, err end
-  if found and found.tokens and version ~= ctx.version then
-    local ok, adopt_err = vault.adopt(session, ctx, found, version)
-    if not ok then return nil, nil, adopt_err end
-  end
-  return found, version
 end
 
 -- Holding the lease. want() -> token when another has done the work already.
 local function under_lease(level, session, ctx, args, want, forced)
-  local found, version, err = catch_up(session, ctx)
+  local found, version, err = vault.catch_up(session, ctx)
   if err then return nil, err end
   local token = not forced and want()
   if token then return token, nil, true end
@@ -128,19 +161,18 @@ local function under_lease(level, session, ctx, args, want, forced)
   if state and not state.can_refresh and not (args and args.refresh_token) then
     return fail(session, operation, "argument", "no_token", "there is no token to refresh with", "reauthorize")
   end
-  if not forced and spent_by_another(session, ctx, found) then
-    inside.set_unknown(session, true)
-    return M.unknown(session)
-  end
-  return send_fenced(level + 1, session, ctx, operation, args, version)
+  local journal = found and found.journal
+  local fine, why = may_send(session, ctx, journal)
+  if not fine and not forced then return nil, why end
+  return send_fenced(level + 1, session, ctx, operation, args, version, not fine and journal or nil)
 end
 
--- Another holds the lease: wait until its record has what we want, or the lease is free. true = look again.
+-- Another holds the lease: wait a step, then see whether its record has what we want.
 local function wait_for_other(session, ctx, waited, want, forced)
   local step = math.min(POLL_MAX, POLL + waited / 8)
   vault.pause(ctx, step)
   if forced then return step end
-  local _, _, err = catch_up(session, ctx)
+  local _, _, err = vault.catch_up(session, ctx)
   if err then return step, nil, err end
   return step, want()
 end
@@ -155,8 +187,8 @@ end
 ---@param patient boolean     wait for another holder of the lease
 ---@return any, table|nil, boolean|nil
 function M.run(level, session, ctx, args, want, forced, patient)
-  if not ctx.store then return plain(level + 1, session, ctx, (operation_of(session)), args) end
-  local waited, rounds, patience = 0, 0, vault.patience(session, ctx)
+  if not ctx.store then return plain(level + 1, session, ctx, args, forced) end
+  local waited, rounds, patience, start = 0, 0, vault.patience(session, ctx), core.monotonic()
   while true do
     local lease, err = vault.acquire(session, ctx)
     if lease == nil then
@@ -178,7 +210,7 @@ function M.run(level, session, ctx, args, want, forced, patient)
       local step, token, wait_err = wait_for_other(session, ctx, waited, want, forced)
       if token then return token, nil, true end
       if wait_err then vault.trouble(session, ctx, "load", wait_err) end
-      waited = waited + step
+      waited = math.max(waited + step, core.monotonic() - start)
     end
   end
 end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- The store as one session sees it: load, adopt, compare and swap of its record. Nothing here talks to a provider.
--- ctx.version is the version of the stored record that our tokens stand for; ctx.dirty says that ours are newer and could not be saved.
+-- ctx.version is the version of the stored record that our tokens stand for, ctx.login and ctx.n their age (record.lua); ctx.dirty
+-- ("login", "refresh") says that ours are newer than what is stored and could not be saved.
 
 local core = require "healthauth.core"
 local context = require "healthauth.context"
@@ -11,7 +12,7 @@ local inside = core.inside
 
 local M = {}
 
-local OVERWRITE_TRIES = 8
+local TRIES = 8 -- swaps lost in a row
 
 --- Names the record of a session that has a store; once.
 ---@param session userdata
@@ -19,17 +20,17 @@ local OVERWRITE_TRIES = 8
 function M.prepare(session, ctx)
   if ctx.store and not ctx.store_key then
     ctx.store_key = record.store_key(session, ctx.key)
-    ctx.fingerprint = ctx.store_key:sub(1, 16)
   end
 end
 
--- A store that raises is a store in trouble, not the end of the caller.
+-- A store that raises, or says no without an error of ours, is a store in trouble, not the end of the caller.
 local function ask(ctx, method, ...)
   local store = ctx.store
   local ok, first, second = pcall(store[method], store, ...)
-  if ok then return first, second end
+  if ok and (first ~= nil or core.is_error(second) or (method == "load" and second == nil)) then return first, second end
   return nil, core.error {
-    kind = "store", code = "store_raised", action = "retry", outcome = "not_sent", message = "the store raised an error",
+    kind = "store", code = "store_raised", action = "retry", outcome = "not_sent",
+    message = ok and "the store failed without an error" or "the store raised an error",
   }
 end
 
@@ -54,7 +55,7 @@ end
 function M.load(session, ctx)
   local text, version = ask(ctx, "load", ctx.store_key)
   if text == nil then
-    if core.is_error(version) then return nil, nil, dress(session, version) end
+    if version then return nil, nil, dress(session, version) end
     return nil
   end
   local found, err = record.decode(session, ctx.key, text)
@@ -62,16 +63,17 @@ function M.load(session, ctx)
   return found, version
 end
 
---- Compare and swap of the record: version | nil, err (`store` / `conflict` when another was faster).
+--- Compare and swap of the record: version | nil, err (`store` / `conflict` when another was faster). What is saved is no longer dirty.
 ---@param session userdata
 ---@param ctx table
 ---@param journal table|nil
 ---@param expected string|nil
 ---@return string|nil, table|nil
 function M.swap(session, ctx, journal, expected)
-  local version, err = ask(ctx, "save", ctx.store_key, record.encode(session, ctx.key, inside.export(session), journal), expected)
+  local text = record.encode(session, ctx.key, inside.export(session), journal, ctx.login, ctx.n)
+  local version, err = ask(ctx, "save", ctx.store_key, text, expected)
   if version == nil then return nil, dress(session, err) end
-  ctx.version, ctx.dirty = version, journal ~= nil and ctx.dirty or nil
+  ctx.version, ctx.dirty = version, nil
   return version
 end
 
@@ -82,18 +84,41 @@ end
 ---@param version string
 ---@return true|nil, table|nil
 function M.adopt(session, ctx, found, version)
-  ctx.loaded = true
   if found.tokens then
-    local ok = inside.adopt(session, found.tokens)
+    local ok, err = inside.adopt(session, found.tokens)
     if not ok then
+      if err.code == "exchange_open" then return nil, err end
       return nil, core.error {
         kind = "store", code = "record_invalid", action = "give_up", outcome = "not_sent", provider = inside.state(session).provider,
         message = "the stored record holds no usable tokens",
       }
     end
   end
-  ctx.version, ctx.dirty = version, nil
+  ctx.loaded, ctx.version, ctx.dirty, ctx.login, ctx.n = true, version, nil, found.login, found.n
   return true
+end
+
+-- Tokens that could not be saved are kept against an older stored set.
+local function ours_is_newer(ctx, found)
+  if not ctx.dirty then return false end
+  local login = ctx.login or 0
+  if login ~= found.login then return login > found.login end
+  return (ctx.n or 0) > found.n
+end
+
+--- What the store says, made ours where it is newer: found, version | nil when there is none | nil, nil, err.
+---@param session userdata
+---@param ctx table
+---@return table|nil, string|nil, table|nil
+function M.catch_up(session, ctx)
+  local found, version, err = M.load(session, ctx)
+  if err then return nil, nil, err end
+  if found and found.tokens and version ~= ctx.version and not ours_is_newer(ctx, found) then
+    local ok, adopt_err = M.adopt(session, ctx, found, version)
+    if not ok then return nil, nil, adopt_err end
+  end
+  ctx.loaded = true
+  return found, version
 end
 
 --- Loads the record of a session that has no tokens of its own yet: true when it has some now, false when there is none, nil, err.
@@ -104,46 +129,90 @@ function M.first_load(session, ctx)
   local found, version, err = M.load(session, ctx)
   if err then return nil, err end
   ctx.loaded = true
-  if not found or not found.tokens then
-    ctx.version = version
-    return false
-  end
+  if not found or not found.tokens then return false end
   return M.adopt(session, ctx, found, version)
+end
+
+-- A login is newer than whatever is stored, also when another machine's clock is ahead.
+local function date_login(ctx, found, now)
+  ctx.login, ctx.n = now, 0
+  if found and found.login >= now then ctx.login, ctx.n = found.login, found.n + 1 end
 end
 
 --- Saves the session's tokens over whatever is stored (a new login, a restored set): true | nil, err.
 ---@param session userdata
 ---@param ctx table
+---@param now number
 ---@return true|nil, table|nil
-function M.overwrite(session, ctx)
+function M.overwrite(session, ctx, now)
   local err
-  for _ = 1, OVERWRITE_TRIES do
+  ctx.loaded = true
+  date_login(ctx, nil, now)
+  for _ = 1, TRIES do
     local text, version = ask(ctx, "load", ctx.store_key)
-    if text == nil and core.is_error(version) then return nil, dress(session, version) end
+    if text == nil and version then -- an error
+      if version.code == "record_invalid" then return M.replace(session, ctx) end
+      return nil, dress(session, version)
+    end
+    date_login(ctx, text and record.decode(session, ctx.key, text) or nil, now)
     local saved
     saved, err = M.swap(session, ctx, nil, text and version or nil)
-    if saved then
-      ctx.loaded = true
-      return true
-    end
+    if saved then return true end
     if err.code ~= "conflict" then return nil, err end
   end
   return nil, err
 end
 
---- Tries again to save tokens that could not be saved. A newer record in the store wins.
+--- Saves over a record that the store itself cannot read (sealed with a lost key, tampered with): it is taken away first.
+---@param session userdata
+---@param ctx table
+---@return true|nil, table|nil
+function M.replace(session, ctx)
+  local gone, err = ask(ctx, "delete", ctx.store_key)
+  if gone == nil then return nil, dress(session, err) end
+  local saved
+  saved, err = M.swap(session, ctx, nil, nil)
+  if saved then return true end
+  return nil, err
+end
+
+--- Saves a renewed set whose record was `expected`. A newer one in the store wins and becomes ours; a record that was dropped meanwhile
+--- stays dropped. Where the store is in trouble the set stays in memory, dirty, and on_event hears of it.
+---@param session userdata
+---@param ctx table
+---@param expected string|nil
+function M.settle(session, ctx, expected)
+  local saved, err = M.swap(session, ctx, nil, expected)
+  for _ = 1, TRIES do
+    if saved or err.code ~= "conflict" then break end
+    local found, version, load_err = M.load(session, ctx)
+    if load_err then
+      err = load_err
+      break
+    end
+    if not found then
+      ctx.dirty = nil
+      return
+    end
+    if found.tokens and not ours_is_newer(ctx, found) then
+      saved, err = M.adopt(session, ctx, found, version)
+      break
+    end
+    saved, err = M.swap(session, ctx, nil, version)
+  end
+  if not saved then M.trouble(session, ctx, "save", err) end
+end
+
+--- Tries again to save tokens that could not be saved: a renewal behind any newer set, a login over whatever is older than it.
 ---@param session userdata
 ---@param ctx table
 function M.save_again(session, ctx)
-  local saved, err = M.swap(session, ctx, nil, ctx.version)
-  if saved then return end
-  if err.code ~= "conflict" then return M.trouble(session, ctx, "save", err) end
-  local found, version, load_err = M.load(session, ctx)
-  if found and found.tokens and not found.journal then
-    M.adopt(session, ctx, found, version)
-  elseif not load_err and ctx.dirty == "login" then
-    M.overwrite(session, ctx)
-  end
+  if ctx.dirty ~= "login" then return M.settle(session, ctx, ctx.version) end
+  local found, version, err = M.load(session, ctx)
+  local saved
+  if found and not ours_is_newer(ctx, found) then saved, err = M.adopt(session, ctx, found, version)
+  elseif not err or err.code == "record_invalid" then saved, err = M.overwrite(session, ctx, ctx.login) end
+  if not saved then M.trouble(session, ctx, "save", err) end
 end
 
 --- Removes the record.

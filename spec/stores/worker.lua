@@ -104,7 +104,7 @@ function jobs.fork(key)
   if pid == 0 then
     local saved = store:save(key .. " child", "child")
     local record = store:load(key)
-    ffi.C._exit((saved and record == "before") and 0 or 1)
+    ffi.C._exit((saved and (record == "before" or record == "after")) and 0 or 1)
   end
   local after = store:save(key, "after", version)
   local status = ffi.new "int[1]"

@@ -31,10 +31,10 @@ static const char *const SQL[HA_SQLITE_STATEMENTS] = {
   "SELECT value FROM counter",
   "INSERT OR REPLACE INTO records (key, record, version) VALUES (?1, ?2, ?3)",
   "DELETE FROM records WHERE key = ?1",
-  "DELETE FROM leases WHERE until <= ?1 OR since > ?1",
+  "DELETE FROM leases WHERE until <= ?1 OR since > ?1 + 10000", /* HA_SQLITE_CLOCK_SLACK */
   "SELECT 1 FROM leases WHERE key = ?1",
   "INSERT INTO leases (key, id, since, until) VALUES (?1, ?2, ?3, ?4)",
-  "DELETE FROM leases WHERE key = ?1 AND id = ?2 AND since <= ?3 AND until > ?3",
+  "DELETE FROM leases WHERE key = ?1 AND id = ?2 AND until > ?3",
   "SELECT key, record FROM records WHERE key > ?1 ORDER BY key LIMIT 1",
 };
 
@@ -483,6 +483,12 @@ enum ha_sqlite_code ha_sqlite_delete(struct ha_sqlite *s, const void *key, size_
   return leave(s, rc == SQLITE_OK ? HA_SQLITE_OK : trouble(s, rc, "deleting"));
 }
 
+static int64_t monotonic_ms(void) {
+  struct timespec t;
+  if (clock_gettime(CLOCK_MONOTONIC, &t) != 0) return 0;
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static int take(struct ha_sqlite *s, const void *key, size_t klen, const char *id, int64_t now, int64_t until) {
   int rc;
   sqlite3_stmt *statement = ready(s, TAKE, &rc);
@@ -510,9 +516,11 @@ enum ha_sqlite_code ha_sqlite_acquire(struct ha_sqlite *s, const void *key, size
                                       int64_t *fence) {
   sqlite3_stmt *statement;
   int rc;
+  int64_t before = monotonic_ms();
   enum ha_sqlite_code code = enter(s);
   if (code != HA_SQLITE_OK) return code;
   rc = run(s, BEGIN, NULL, 0);
+  now += monotonic_ms() - before; /* others took leases while we waited for the file; ours must not be older than theirs */
   if (rc == SQLITE_OK) rc = expire(s, now);
   if (rc == SQLITE_OK) {
     statement = ready(s, HELD, &rc);

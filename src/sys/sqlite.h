@@ -16,7 +16,8 @@
 
 #include "base/buf.h"
 
-enum { HA_SQLITE_MAX_KEY = 256, HA_SQLITE_MAX_ID = 64, HA_SQLITE_MAX_RECORD = 2 * 1024 * 1024, HA_SQLITE_STATEMENTS = 14 };
+enum { HA_SQLITE_MAX_KEY = 256, HA_SQLITE_MAX_ID = 64, HA_SQLITE_MAX_RECORD = 2 * 1024 * 1024, HA_SQLITE_STATEMENTS = 14,
+       HA_SQLITE_CLOCK_SLACK = 10000 };
 
 enum ha_sqlite_code {
   HA_SQLITE_OK = 0,
@@ -60,7 +61,8 @@ enum ha_sqlite_code ha_sqlite_save(struct ha_sqlite *s, const void *key, size_t 
 
 enum ha_sqlite_code ha_sqlite_delete(struct ha_sqlite *s, const void *key, size_t klen);
 
-/* Times in milliseconds of one clock that all processes of this file share. A lease from the future (the clock went back) counts as expired. */
+/* Times in milliseconds of one clock that all processes of this file share. A lease taken more than HA_SQLITE_CLOCK_SLACK in the future
+ * counts as expired: the clock went back. (Less is only a process that read the clock and was then slow.) */
 enum ha_sqlite_code ha_sqlite_acquire(struct ha_sqlite *s, const void *key, size_t klen, const char *id, int64_t now, int64_t ttl,
                                       int64_t *fence);
 enum ha_sqlite_code ha_sqlite_release(struct ha_sqlite *s, const void *key, size_t klen, const char *id, int64_t now);

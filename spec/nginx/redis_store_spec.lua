@@ -1,0 +1,133 @@
+-- SPDX-License-Identifier: MIT
+-- The store suite over a real Redis from inside a real nginx: two instances with two workers each share one server.
+-- The client is resty.redis or nginx.redis, if either is installed (HEALTHAUTH_NGINX_REDIS may name a folder that has it); without one
+-- the store says so, which is tried too.
+
+local check = require "spec.stores.check"
+local nginx = require "spec.support.nginx"
+local process = require "spec.support.process"
+local redis_server = require "spec.support.redis_server"
+local suite = require "spec.stores.suite"
+
+local yes, equal = check.yes, check.equal
+
+local HTTP = [[
+  init_by_lua_block {
+    redis = require "healthauth.stores.redis"
+    cases = require "spec.nginx.store_cases"
+    options = { socket = "%s", username = "default", password = "main password", database = 2 }
+    function harness()
+      local prefix = "case " .. ngx.var.arg_n .. ":"
+      local options = { socket = options.socket, username = "default", password = "main password", database = 2, prefix = prefix }
+      local store = redis(options)
+      for key in store:list() do store:delete(key) end
+      return {
+        store = redis(options), other = redis(options), new = redis, options = { socket = options.socket, prefix = prefix },
+        ttl = 0.1, big = 1024 * 1024, pass = ngx.sleep,
+      }
+    end
+    at_init = redis(options)
+    at_init_value, at_init_err = nil, nil
+    if at_init then at_init_value, at_init_err = at_init:load("k") end
+  }
+]]
+
+local SERVER = [[
+  location = /case { content_by_lua_block { cases.case(harness) } }
+  location = /count { content_by_lua_block { cases.count(redis(options)) } }
+  location = /do { content_by_lua_block { cases.once(redis(options)) } }
+  location = /shared { content_by_lua_block { cases.once(redis { socket = options.socket, password = "main password" }) } }
+  location = /strangers { content_by_lua_block { cases.once(redis { socket = options.socket }) } }
+  location = /init { content_by_lua_block { ngx.print(tostring(at_init_value), " ", at_init_err and at_init_err.code or "no error") } }
+  location = /new { content_by_lua_block { local s, e = redis(options) ngx.print(s and "a store" or e.kind .. " " .. e.code) } }
+  location = /tls {
+    content_by_lua_block {
+      local s, e = redis { host = "localhost", port = 1, tls = true }
+      ngx.print(s and "a store" or e.kind .. " " .. e.code)
+    }
+  }
+]]
+
+local NO_CLIENT = "/nowhere/?.lua"
+
+-- Whether nginx's Lua finds a client with this further path.
+local function has_client(path)
+  local line = "package.path = [[" .. path .. ";]] .. package.path; for _, n in ipairs { 'resty.redis', 'nginx.redis' } do "
+    .. "if package.searchpath(n, package.path) then print('yes') break end end"
+  return process.capture("env -u LUA_PATH luajit -e " .. process.quote(line)) == "yes"
+end
+
+describe("the redis store inside nginx", function()
+  local folder = os.getenv "HEALTHAUTH_NGINX_REDIS"
+  local path = folder and folder .. "/?.lua" or NO_CLIENT
+  local present = has_client(path)
+  local server, one, two
+
+  setup(function()
+    server = redis_server.start { auth = { "-a", "main password" }, config = { 'requirepass "main password"' } }
+    one = nginx.start { http = HTTP:format(server.socket), server = SERVER, workers = 2, path = path }
+    two = nginx.start { http = HTTP:format(server.socket), server = SERVER, workers = 2, path = path }
+  end)
+  teardown(function()
+    if two then two:stop() end
+    if one then one:stop() end
+    if server then server:stop() end
+  end)
+
+  if not present then
+    it("says that it has no client, and never takes the blocking one", function()
+      equal("unsupported no_redis_client", (one:get "/new"))
+    end)
+    return
+  end
+
+  describe("as every store", function()
+    for n, case in ipairs(suite) do
+      it(case[1], function() equal("ok", (one:get("/case?n=" .. n))) end)
+    end
+  end)
+
+  it("says in a phase without cosockets that it cannot be reached", function()
+    equal("nil store_unavailable", (one:get "/init"))
+  end)
+
+  it("loses no increment between two instances", function()
+    yes((one:get "/do?what=save&key=c&record=0"):find("-", 1, true))
+    local pipes = {}
+    for i = 1, 8 do
+      local port = (i % 2 == 0 and one or two).port
+      pipes[i] = assert(io.popen("curl -s --max-time 60 'http://127.0.0.1:" .. port .. "/count?key=c&times=50'", "r"))
+    end
+    for _, pipe in ipairs(pipes) do
+      local body = pipe:read("*a")
+      pipe:close()
+      yes(body:match("^%d+ %d+$"), body)
+    end
+    equal("400", (two:get "/do?what=load&key=c"))
+  end)
+
+  it("gives one lease between two instances", function()
+    yes((one:get "/do?what=acquire&key=l&ttl=30"):find("^lease"))
+    equal("false", (two:get "/do?what=acquire&key=l&ttl=30"))
+  end)
+
+  it("never lends an authenticated connection to another user or database", function()
+    yes((one:get "/do?what=save&key=own&record=r"):find("-", 1, true))
+    for _ = 1, 8 do
+      equal("r", (one:get "/do?what=load&key=own"))
+      equal("nil", (one:get "/shared?what=load&key=own"))
+      equal("error store_denied", (one:get "/strangers?what=load&key=own"))
+    end
+  end)
+
+  it("works again after the server was stopped and started", function()
+    server:down()
+    equal("error store_unavailable", (one:get "/do?what=load&key=k"))
+    equal("error store_unavailable", (one:get "/do?what=acquire&key=k&ttl=1"))
+    server:up()
+    for _, instance in ipairs { one, two } do
+      yes((instance:get "/do?what=save&key=k&record=r"):find("-", 1, true))
+      equal("r", (instance:get "/do?what=load&key=k"))
+    end
+  end)
+end)

@@ -44,8 +44,8 @@ end
 function Run:request(case, listener)
   return {
     method = case.method or "GET", url = self:url(listener, "/case/" .. case.name, case.scheme), body = case.body,
-    headers = case.headers or { { "Accept", "application/json" } }, timeout = case.timeout or 2,
-      connect_timeout = case.connect_timeout or 2,
+    headers = case.headers or { { "Accept", "application/json" } },
+    timeout = case.timeout or 5, connect_timeout = case.connect_timeout or 5,
     limits = case.limits or { body = 1024 * 1024, headers = 64 * 1024, depth = 32 }, tls = self:tls(case.tls), proxy = case.proxy,
   }
 end
@@ -59,9 +59,21 @@ function Run:get(transport, path, listener)
   return response, failure
 end
 
-function Run:count(transport, name)
-  local response, failure = self:get(transport, "/count/" .. name)
-  return response and tonumber(response.body), failure
+local function number(self, transport, what, name)
+  local response = self:get(transport, "/" .. what .. "/" .. name)
+  return response and tonumber(response.body)
+end
+
+--- How many requests a case has seen.
+function Run:count(transport, name) return number(self, transport, "count", name) end
+
+-- Waits until the server has done all steps of a case once more than before: what it had to say or close is then on its way here.
+local function settle(self, transport, name, before)
+  for _ = 1, 200 do
+    if number(self, transport, "played", name) > before then break end
+    process.sleep(0.02)
+  end
+  process.sleep(0.01)
 end
 
 local function show(response, failure)
@@ -102,10 +114,11 @@ end
 ---@return string|nil
 function Run:case(case, listener, transport, control, clock)
   local before = self:count(control, case.name)
-  for _ = 1, case.prime or 0 do
+  local played = number(self, control, "played", case.name)
+  for turn = 1, case.prime or 0 do
     local primed, why = transport:perform(self:request(case, listener))
     if not primed or primed.status ~= 200 then return "the first request already fails: " .. show(primed, why) end
-    if case.pause then process.sleep(case.pause) end
+    if case.settle then settle(self, control, case.name, played + turn - 1) end
   end
   local request = self:request(case, listener)
   local started = clock()
@@ -114,7 +127,7 @@ function Run:case(case, listener, transport, control, clock)
   local wrong = differs(case, response, failure)
   if took > request.timeout + PATIENCE then return ("took %.1f s"):format(took) end
   if wrong then return wrong end
-  if case.pause then process.sleep(case.pause) end
+  if case.settle then settle(self, control, case.name, played + (case.prime or 0)) end
   -- The same transport goes on: what the case left behind must not become the next answer.
   local origin = self.server.ports[listener] and (listener == "https" or listener == "http") and listener or "http"
   local good, why = self:get(transport, "/good", origin)

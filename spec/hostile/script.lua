@@ -4,14 +4,17 @@
 local script = {}
 
 --- A case: what the server does, and what a transport must make of it.
---- steps: strings are sent; {"repeat", n, bytes}, {"drip", seconds a byte, bytes}, {"sleep", s}, {"endless", bytes}, {"early"} (first: do
---- not
---- wait for the request's body), {"keep"} (serve the next request), {"close"}, {"cut"} (without TLS's goodbye), {"reset"}. The end closes.
---- expect: {status, body} or {kind, code, outcome}.
+--- steps: strings are sent; {"repeat", n, bytes}, {"drip", seconds a byte, bytes}, {"sleep", s}, {"endless", bytes}, {"early"} (first
+--- one: does not wait for the request's body), {"keep"} (serve the next request), {"close"}, {"cut"} (without TLS's goodbye), {"reset"}.
+--- Behind the last one the connection is closed.
+--- expect: {status, body, close_delimited} or {kind, code, outcome}, or any = a list of such failures.
+--- more: method, body, headers, timeout, connect_timeout, limits, tls; on: the one listener, scheme: not that listener's own; prime: so many
+--- requests of the same shape go before; settle: the server's steps are waited for; count: how often the server may have seen it;
+--- turns: steps for the first, second, ... request of one connection.
 ---@param name string
 ---@param steps table
 ---@param expect table
----@param more? table  method, body, headers, timeout, connect_timeout, limits, listener(s), prime, seen, turns
+---@param more? table
 function script.case(name, steps, expect, more)
   local case = { name = name, turns = { steps }, expect = expect }
   for key, value in pairs(more or {}) do case[key] = value end

@@ -4,8 +4,8 @@
 
 SCRIPTS is what spec/hostile/script.lua writes: for each case, the steps to take on a request whose path begins with /case/NAME. CERTIFICATES
 is a folder made by spec/support/make_ca.sh. Listens on loopback ports that the kernel picks, prints "name port" lines and "ready".
-GET /count/NAME tells how many requests a case has seen, GET /seen/NAME shows the last one, GET /good is an ordinary answer and GET /link
-tells which connection this is.
+GET /count/NAME tells how many requests a case has seen, GET /seen/NAME shows the last one, GET /played/NAME how often its steps
+have come to their end, GET /good is an ordinary answer and GET /link tells which connection this is.
 """
 import itertools
 import os
@@ -25,7 +25,7 @@ IDLE = 20        # seconds that a connection may say nothing
 PATIENCE = 4     # seconds for an endless answer
 GOOD = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
 lock = threading.Lock()
-counts, seen = {}, {}
+counts, seen, played = {}, {}, {}
 serial = itertools.count(1)
 
 
@@ -164,12 +164,18 @@ def one_request(link, cases):
             body = link.body(head)
             with lock:
                 seen[name] += body
-        play(link, steps)
+        try:
+            play(link, steps)
+        finally:
+            with lock:
+                played[name] = played.get(name, 0) + 1
         return
     link.body(head)
     with lock:
         if parts[1] == 'count':
             answer = text(b'%d' % counts.get(parts[2], 0))
+        elif parts[1] == 'played':
+            answer = text(b'%d' % played.get(parts[2], 0))
         elif parts[1] == 'seen':
             answer = text(seen.get(parts[2], b''))
         elif parts[1] == 'link':

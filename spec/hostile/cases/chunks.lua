@@ -80,6 +80,6 @@ bad("cut_behind_last", "2\r\n{}\r\n0\r\n", CUT)
 bad("cut_in_end", "2\r\n{}\r\n0\r\n\r", CUT)
 bad("cut_in_trailer", "2\r\n{}\r\n0\r\nX: y\r\n", CUT)
 cases[#cases + 1] = case("chunk_cut_without_goodbye", { CHUNKED, "2\r\n{}\r\n", { "cut" } }, CUT)
-cases[#cases + 1] = case("chunk_reset", { CHUNKED, "2\r\n{}\r\n", { "sleep", 0.05 }, { "reset" } }, CUT)
+cases[#cases + 1] = case("chunk_reset", { CHUNKED, "2\r\n{}\r\n", { "sleep", 0.15 }, { "reset" } }, CUT)
 
 return cases

@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Connections that die, are kept, or answer out of turn. count: how often the server may have seen the judged case, prime included.
--- prime: a first request with the same shape is answered well and its connection kept; then the judged one follows.
+-- Connections that die, are kept, or answer out of turn.
 
 local script = require "spec.hostile.script"
 local case, LOST, CUT, GOOD = script.case, script.LOST, script.CUT, script.GOOD
@@ -41,7 +40,7 @@ for _, method in ipairs { "GET", "POST" } do
   local body = method == "POST" and "a=b" or nil
   local function idle(name, after)
     add("idle_" .. name .. "_" .. method:lower(), { { GOOD, { "sleep", 0.03 }, after, { "keep" } } }, FINE,
-      { method = method, body = body, prime = 1, pause = 0.09, count = 2 })
+      { method = method, body = body, prime = 1, settle = true, count = 2 })
   end
   idle("closed", { "close" })
   idle("reset", { "reset" })

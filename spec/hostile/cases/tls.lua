@@ -56,7 +56,7 @@ return {
   at("tls_stall", "tls_stall_connect_timeout", LATE, { timeout = 5, connect_timeout = 0.3 }),
   at("tls_half", "tls_half_handshake", LATE, { timeout = 0.3 }),
   at("closes", "tls_closes", tls "tls_failed", { scheme = "https" }),
-  at("resets", "tls_resets", tls "tls_failed", { scheme = "https" }),
+  at("resets", "tls_resets", { any = { tls "tls_failed", CONNECT } }, { scheme = "https" }),
   at("http", "tls_to_plain_http", LATE, { scheme = "https", timeout = 0.3 }),
   at("https", "http_to_tls", { kind = "network", code = "connection_lost", outcome = "unknown" }, { scheme = "http" }),
   at("refused", "refused", CONNECT, { scheme = "http" }),

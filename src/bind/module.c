@@ -5,6 +5,7 @@
 #include "compat.h"
 #include "error.h"
 #include "exchange.h"
+#include "http1_reader.h"
 #include "json_value.h"
 #include "provider.h"
 #include "session.h"
@@ -19,11 +20,13 @@ int luaopen_healthauth_core(lua_State *L) {
                                        {"json_encode", lha_json_encode_function},
                                        {"provider", lha_provider_function},
                                        {"session", lha_session_function},
+                                       {"http1_reader", lha_http1_reader_function},
                                        {"authorize_url", lha_authorize_function},
                                        {NULL, NULL}};
   luaL_checkstack(L, 20, "no stack");
   lha_bytes_open(L);
   lha_error_open(L);
+  lha_http1_reader_open(L);
   lha_json_open(L);
   lha_provider_open(L);
   lha_exchange_open(L);

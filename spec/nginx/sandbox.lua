@@ -1,0 +1,45 @@
+-- SPDX-License-Identifier: MIT
+-- The served sandbox (tools/sandbox-server) for nginx specs, and the operator's orders to it.
+
+local core = require "healthauth.core"
+local process = require "spec.support.process"
+
+local Sandbox = {}
+Sandbox.__index = Sandbox
+
+--- Starts it. options: those of healthauth.sandbox.new.
+local function start(options)
+  local self = setmetatable({ folder = process.folder() }, Sandbox)
+  local ready = self.folder .. "/ready"
+  os.execute(("tools/sandbox-server --ready %s --options %s >%s/out 2>&1 &"):format(ready, process.quote(core.json_encode(options or {})),
+    self.folder))
+  for _ = 1, 300 do
+    local text = process.read(ready)
+    if text then
+      for name, value in text:gmatch "(%u+)=(%S+)" do self[name:lower()] = value end
+      return self
+    end
+    process.sleep(0.05)
+  end
+  error("the sandbox did not start: " .. (process.read(self.folder .. "/out") or ""))
+end
+
+function Sandbox:stop()
+  if self.pid then os.execute("kill " .. self.pid .. " 2>/dev/null") end
+  self.pid = nil
+  process.remove(self.folder)
+end
+
+--- POST /control/word.
+function Sandbox:control(word, fields)
+  local code, out, err = process.run { "curl", "-sS", "-q", "--max-time", "20", "-H", "Content-Type: application/json", "--data-binary",
+    core.json_encode(fields or {}), self.http .. "/control/" .. word }
+  assert(code == 0, err)
+  return assert(core.json_decode(out), out)
+end
+
+function Sandbox:count(operation)
+  return self:control("count", { operation = operation }).count
+end
+
+return { start = start }

@@ -1,0 +1,164 @@
+-- SPDX-License-Identifier: MIT
+-- A real nginx for specs: writes a configuration, starts it on free loopback ports, stops it by its pid. The spec only drives it, so it
+-- runs the same under every runtime; inside nginx our LuaJIT build works.
+
+local process = require "spec.support.process"
+
+local MODULES = "/usr/lib/nginx/modules"
+local TRIES = 8
+
+local root = process.capture "pwd"
+
+local Server = {}
+Server.__index = Server
+
+local HEAD = [[
+daemon off; master_process on; worker_processes $WORKERS; user root; pid $FOLDER/nginx.pid; error_log $FOLDER/error.log notice;
+load_module $MODULES/ndk_http_module.so;
+load_module $MODULES/ngx_http_lua_module.so;
+$MAIN
+events { worker_connections 2048; }
+http {
+  access_log off; client_body_temp_path $FOLDER/b; proxy_temp_path $FOLDER/p; fastcgi_temp_path $FOLDER/f;
+  uwsgi_temp_path $FOLDER/u; scgi_temp_path $FOLDER/s;
+  lua_package_path "$ROOT/lua/?.lua;$ROOT/lua/?/init.lua;$ROOT/?.lua;;";
+  lua_package_cpath "$ROOT/build/luajit/?.so;;";
+  lua_socket_log_errors off; client_body_buffer_size 8m; client_max_body_size 16m;
+  lua_ssl_verify_depth 3; lua_ssl_protocols TLSv1.2 TLSv1.3;
+  $HTTP
+}
+]]
+
+-- Ports below the range that outgoing connections use.
+local seed = tonumber(process.capture "od -An -N4 -tu4 /dev/urandom") % 22000
+local function next_port()
+  seed = (seed + 7) % 22000
+  return 10000 + seed
+end
+
+local function fill(text, values)
+  return (text:gsub("%$(%u[%u%d_]*)", function(name) return values[name] end))
+end
+Server.fill = fill
+
+local function alive(pid)
+  return process.capture("case \"$(cat /proc/" .. pid .. "/stat 2>/dev/null)\" in ''|*') Z '*) echo no;; *) echo yes;; esac") == "yes"
+end
+
+local function wait_for(seconds, done)
+  for _ = 1, seconds * 20 do
+    if done() then return true end
+    process.sleep(0.05)
+  end
+  return false
+end
+
+--- Starts it. options: http (the http block's content, with $PORT, $PORT2, $FOLDER, $ROOT and values), or config (the whole file),
+--- main (further main-level lines), workers (4), values, env, expect_failure (then: nil, log).
+---@param options table
+---@return table|nil server
+---@return string|nil log
+local function start(options)
+  local self = setmetatable({ folder = process.folder() }, Server)
+  for _ = 1, TRIES do
+    local values = {
+      FOLDER = self.folder, ROOT = root, MODULES = MODULES, WORKERS = tostring(options.workers or 4), MAIN = options.main or "",
+      PORT = tostring(next_port()), PORT2 = tostring(next_port()),
+    }
+    for name, value in pairs(options.values or {}) do values[name] = tostring(value) end
+    values.MAIN = fill(values.MAIN, values)
+    values.HTTP = options.http and fill(options.http, values)
+    self.port, self.port2, self.values = values.PORT, values.PORT2, values
+    process.write(self.folder .. "/nginx.conf", fill(options.config or HEAD, values))
+    process.write(self.folder .. "/error.log", "")
+    local words = {}
+    for name, value in pairs(options.env or {}) do words[#words + 1] = process.quote(name .. "=" .. value) end
+    self.pid = process.capture(("cd /; env PATH=\"$PATH:/usr/sbin\" %s nginx -p %s/ -c nginx.conf </dev/null >%s/out 2>&1 & echo $!")
+      :format(table.concat(words, " "), self.folder, self.folder))
+    local ready = wait_for(15, function()
+      return not alive(self.pid) or self:log():find("start worker process", 1, true)
+    end)
+    local said = self:log()
+    if ready and alive(self.pid) and not said:find("Address already in use", 1, true) then return self end
+    self:kill()
+    if not said:find("Address already in use", 1, true) then
+      process.remove(self.folder)
+      if options.expect_failure then return nil, said end
+      error("nginx did not start: " .. said)
+    end
+  end
+  error "no free port for nginx"
+end
+
+--- What nginx wrote to its error log and its standard error.
+function Server:log()
+  return (process.read(self.folder .. "/error.log") or "") .. (process.read(self.folder .. "/out") or "")
+end
+
+--- The pids of the workers.
+function Server:workers()
+  local pids = {}
+  for pid in process.capture("pgrep -P " .. self.pid):gmatch "%d+" do pids[#pids + 1] = pid end
+  return pids
+end
+
+function Server:signal(name, pid)
+  os.execute(("kill -%s %s 2>/dev/null"):format(name, pid or self.pid))
+end
+
+function Server:kill()
+  self:signal "TERM"
+  if not wait_for(5, function() return not alive(self.pid) end) then
+    for _, pid in ipairs(self:workers()) do self:signal("KILL", pid) end
+    self:signal "KILL"
+  end
+end
+
+--- Stops it; may be called again.
+function Server:stop()
+  if not self.pid then return end
+  self:kill()
+  self.pid = nil
+  process.remove(self.folder)
+end
+
+function Server:url(path, port)
+  return "http://127.0.0.1:" .. (port or self.port) .. path
+end
+
+-- "HTTP/1.1 200 OK\r\nName: value\r\n..." -> status, {name in lower case = value or list}
+local function head_of(text)
+  local status = tonumber(text:match "^HTTP/[%d.]+ (%d+)")
+  local headers = {}
+  for name, value in text:gmatch "\n([^:\r\n]+):[ \t]*([^\r\n]*)" do
+    name = name:lower()
+    local old = headers[name]
+    if old == nil then headers[name] = value
+    elseif type(old) == "table" then old[#old + 1] = value
+    else headers[name] = { old, value } end
+  end
+  return status, headers
+end
+
+--- Asks it with the curl command, as a browser or client would: { status, headers, body }.
+---@param path string
+---@param options? table  headers (list of "Name: value"), method, body, jar (a file of cookies, read and written), port, args
+function Server:get(path, options)
+  options = options or {}
+  local command = { "curl", "-sS", "-q", "--max-time", "20", "-D", self.folder .. "/head", "-o", self.folder .. "/body" }
+  local function add(...) for _, word in ipairs { ... } do command[#command + 1] = word end end
+  for _, line in ipairs(options.headers or {}) do add("-H", line) end
+  if options.method then add("-X", options.method) end
+  if options.body then add("--data-binary", options.body) end
+  if options.jar then add("-b", options.jar, "-c", options.jar) end
+  for _, word in ipairs(options.args or {}) do add(word) end
+  add(path:find("^https?://") and path or self:url(path, options.port))
+  process.write(self.folder .. "/body", "")
+  local code, _, err = process.run(command)
+  if code ~= 0 then return nil, err end
+  local status, headers = head_of(process.read(self.folder .. "/head") or "")
+  return { status = status, headers = headers, body = process.read(self.folder .. "/body") or "" }
+end
+
+Server.start, Server.root, Server.wait_for = start, root, wait_for
+return Server

@@ -368,7 +368,7 @@ describe("request_id", function()
     assert.equal((support.header(request, "X-Request-ID")), err.request_id)
     local exchange = assert(support.begin(open "pkb", "refresh"))
     local id = support.header(exchange:request(), "X-Request-ID")
-    _, err = exchange:fail { kind = "timeout", code = "timeout", outcome = "unknown" }
+    err = select(2, exchange:fail { kind = "timeout", code = "timeout", outcome = "unknown" })
     assert.equal(id, err.request_id)
   end)
 end)

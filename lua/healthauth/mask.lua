@@ -57,7 +57,9 @@ local function new(options)
   return self
 end
 
--- The placeholder of a secret; remembers it.
+--- The placeholder of a secret; remembers it.
+---@param secret string
+---@return string
 function Masker:placeholder(secret)
   if secret == "" or secret:find("^%[secret%-%d+%]$") then return secret end
   if not self.places[secret] then
@@ -85,7 +87,9 @@ function Masker:text(text)
   return text
 end
 
--- name=value&...: the values of secret names are replaced where they stand.
+--- name=value&...: the values of secret names are replaced where they stand.
+---@param text string
+---@return string
 function Masker:fields(text)
   return (text:gsub("([^&=?#]+)=([^&#]*)", function(name, value)
     local decoded = core.percent_decode(value, true) or value
@@ -105,7 +109,12 @@ function Masker:url(url)
   return self:text(base and base .. "?" .. self:fields(query) or url)
 end
 
--- Collects the strings of a JSON value that are secrets; `asked` is true in a request, where a `code` opens something.
+--- Collects the strings of a JSON value that are secrets.
+---@param value any
+---@param name string    the member that holds it
+---@param asked boolean  true in a request, where a `code` opens something
+---@param found string[]
+---@return string[] found
 function Masker:collect(value, name, asked, found)
   if type(value) == "table" then
     local keys = {}
@@ -121,6 +130,11 @@ function Masker:collect(value, name, asked, found)
   return found
 end
 
+--- A JSON text without its secrets, the rest kept to the byte.
+---@param text string
+---@param value any      what the text says
+---@param asked boolean
+---@return string
 function Masker:json(text, value, asked)
   for _, secret in ipairs(self:collect(value, "", asked, {})) do
     local token = core.json_encode { secret }:sub(2, -2) -- as a JSON string with its quotes
@@ -149,7 +163,10 @@ function Masker:body(body, asked)
   end)))
 end
 
--- How many of the secrets that a value holds are placeholders already.
+--- How many of the secrets that a value holds are placeholders already.
+---@param value any
+---@param asked boolean
+---@return integer
 function Masker:count_placed(value, asked)
   local count = 0
   for _, secret in ipairs(self:collect(value, "", asked, {})) do
@@ -158,6 +175,11 @@ function Masker:count_placed(value, asked)
   return count
 end
 
+--- A copy of a JSON value with its secrets as placeholders.
+---@param value any
+---@param name string
+---@param asked boolean
+---@return any
 function Masker:tree(value, name, asked)
   if type(value) == "table" then
     local copy = {}
@@ -168,7 +190,10 @@ function Masker:tree(value, name, asked)
   return found[1] and self:placeholder(found[1]) or value
 end
 
--- One header's value. A scheme before the secret stays: Bearer [secret-1].
+--- One header's value. A scheme before the secret stays: Bearer [secret-1].
+---@param name string
+---@param value string
+---@return string
 function Masker:header(name, value)
   if plain(name) == "location" then return self:url(value) end
   local word = plain(name)
@@ -184,6 +209,9 @@ function Masker:header(name, value)
   return self:text(value)
 end
 
+--- A list of headers without their secrets.
+---@param list string[][]|nil
+---@return string[][]
 function Masker:headers(list)
   local out = {}
   for index, pair in ipairs(list or {}) do out[index] = { pair[1], self:header(pair[1], pair[2]) } end

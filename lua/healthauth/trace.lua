@@ -54,6 +54,7 @@ end
 
 --- Waits as the inner transport does.
 ---@param seconds number
+---@return any  what the inner one answers
 function Trace:wait(seconds)
   local inner = self.inner or context.transport {}
   if inner.wait then return inner:wait(seconds) end

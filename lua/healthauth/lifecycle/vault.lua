@@ -206,6 +206,7 @@ end
 --- Tries again to save tokens that could not be saved: a renewal behind any newer set, a login over whatever is older than it.
 ---@param session userdata
 ---@param ctx table
+---@return nil
 function M.save_again(session, ctx)
   if ctx.dirty ~= "login" then return M.settle(session, ctx, ctx.version) end
   local found, version, err = M.load(session, ctx)

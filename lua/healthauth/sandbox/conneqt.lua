@@ -81,6 +81,7 @@ function conneqt.operation(request)
   return route and route[1] or "other"
 end
 
+--- Answers one request as Conneqt does.
 ---@param sandbox table
 ---@param request table
 ---@return table response

@@ -115,6 +115,7 @@ function ehealth.state()
   return { codes = {}, access = {}, refresh = {}, approvals = {} }
 end
 
+--- Which operation a request is, for faults and counts.
 ---@param request table
 ---@return string
 function ehealth.operation(request)
@@ -129,6 +130,7 @@ function ehealth.operation(request)
   return "call"
 end
 
+--- Answers one request as eHealth does.
 ---@param sandbox table
 ---@param request table
 ---@return table response
@@ -152,6 +154,7 @@ function ehealth.revoke(sandbox, secret)
   return true
 end
 
+--- Lets a token expire now.
 ---@param sandbox table
 ---@param secret string an access token, refresh token or code
 ---@return boolean known

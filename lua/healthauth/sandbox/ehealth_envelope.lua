@@ -26,6 +26,7 @@ local function enveloped(sandbox, request, status, member, value)
   }, nil, headers)
 end
 
+--- A successful answer inside its envelope.
 ---@param sandbox table
 ---@param request table
 ---@param status integer
@@ -35,6 +36,7 @@ function envelope.data(sandbox, request, status, data)
   return enveloped(sandbox, request, status, "data", data)
 end
 
+--- A refusal inside its envelope.
 ---@param sandbox table
 ---@param request table
 ---@param status integer

@@ -52,7 +52,7 @@ local function approve(sandbox, client, person, scope)
   return approval
 end
 
---- GET /sign-in.
+--- The sign-in page, or the browser sent back: GET /sign-in.
 ---@param sandbox table
 ---@param request table
 ---@return table response

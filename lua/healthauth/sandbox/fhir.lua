@@ -42,7 +42,7 @@ function fhir.serves(path)
   return path:find("^/fhir/") ~= nil or path:find("^/api/") ~= nil
 end
 
---- Answers /fhir/... and /api/....
+--- Answers a request to /fhir/... and /api/... by its bearer.
 ---@param sandbox table
 ---@param request table
 ---@return table response

@@ -32,6 +32,7 @@ function mint.opaque(state)
   return core.base64url(core.base64(bytes(state, 16)))
 end
 
+--- Mints a random UUID.
 ---@param state table
 ---@return string
 function mint.uuid(state)

@@ -67,6 +67,7 @@ local function drip(response, seconds)
 end
 
 --- Content handler: answers as the emulated providers.
+---@return any  nothing of use
 function nginx.answer()
   local response, effect = instance():answer(request())
   effect = effect or {}

@@ -87,6 +87,7 @@ function pkb.state()
   return { codes = {}, access = {}, refresh = {} }
 end
 
+--- Which operation a request is, for faults and counts.
 ---@param request table
 ---@return string
 function pkb.operation(request)
@@ -99,6 +100,7 @@ function pkb.operation(request)
   return "call"
 end
 
+--- Answers one request as PKB does.
 ---@param sandbox table
 ---@param request table
 ---@return table response

@@ -20,7 +20,7 @@ local function uri_allowed(registered, given)
   return given:sub(1, #registered + 1) == registered .. joint
 end
 
---- GET /apiAuthorize.action.
+--- The consent page, or the browser sent back: GET /apiAuthorize.action.
 ---@param sandbox table
 ---@param request table
 ---@return table response

@@ -50,12 +50,14 @@ function pkb_system.state()
   return { access = {} }
 end
 
+--- Which operation a request is, for faults and counts.
 ---@param request table
 ---@return string
 function pkb_system.operation(request)
   return request.path == "/api/oauth/token" and "exchange" or "call"
 end
 
+--- Answers one request as the client-credentials host does.
 ---@param sandbox table
 ---@param request table
 ---@return table response
@@ -65,6 +67,7 @@ function pkb_system.answer(sandbox, request)
   return http.json(404, { error = "not_found" }, JSON)
 end
 
+--- Takes a token back.
 ---@param sandbox table
 ---@param secret string
 ---@return boolean known
@@ -75,6 +78,7 @@ function pkb_system.revoke(sandbox, secret)
   return true
 end
 
+--- Lets a token expire now.
 ---@param sandbox table
 ---@param secret string
 ---@return boolean known

@@ -143,6 +143,7 @@ function M.enter_list(store)
 end
 
 --- nil and the error of a record that is over the maximum.
+---@param record string
 ---@return nil, table err
 function M.too_large(record)
   return M.fail("record_too_large", "a record may have " .. MAX_RECORD .. " bytes, this one has " .. #record)

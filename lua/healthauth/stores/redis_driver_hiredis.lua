@@ -70,6 +70,7 @@ function Driver:command(...)
 end
 
 --- Closes the connection.
+---@return true
 function Driver:close()
   return self.connection:close()
 end

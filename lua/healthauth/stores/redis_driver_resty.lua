@@ -97,6 +97,7 @@ function Driver:command(word, ...)
 end
 
 --- Nothing to close: idle connections belong to the worker's pool.
+---@return true
 function Driver.close()
   return true
 end

@@ -49,7 +49,9 @@ local function new(options)
   return setmetatable({ items = items, used = {}, next = 1, order = order, matches = options.matches or same_place }, Transport)
 end
 
--- The index of the recorded exchange that answers a request.
+--- The index of the recorded exchange that answers a request.
+---@param request healthauth.Request
+---@return integer|nil
 function Transport:find(request)
   if self.order == "strict" then
     local item = self.items[self.next]

@@ -9,17 +9,22 @@ local floor = math.floor
 
 local M = {}
 
+local LATEST = 99999999999 -- as the core has it
+
 --- The table of a session. No secret is in it.
 M.of = inside.context
 
---- Unix seconds by the session's clock.
+--- Unix seconds by the session's clock. What is no time is the programmer's mistake and raises.
 ---@param ctx table
+---@param level? integer  as error counts it, seen from the caller of this function; 2 when absent
 ---@return number
-function M.now(ctx)
+function M.now(ctx, level)
   local clock = ctx.clock
   if not clock then return floor(core.time()) end
   local now = clock()
-  if type(now) ~= "number" or now ~= now or now < 0 then error("the session's clock did not return unix seconds", 0) end
+  if type(now) ~= "number" or not (now >= 0 and now <= LATEST) then
+    error("the session's clock did not return unix seconds", (level or 2) + 1)
+  end
   return now
 end
 

@@ -37,7 +37,7 @@ function M.begin(level, session, ctx, operation, args)
     end
     args.credentials = values
   end
-  args.now = context.now(ctx)
+  args.now = context.now(ctx, level + 1)
   core_begin = core_begin or core.session_methods.begin
   local ok, exchange, err = pcall(core_begin, session, operation, args)
   if not ok then error(exchange, level + 1) end

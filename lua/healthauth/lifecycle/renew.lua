@@ -187,7 +187,10 @@ end
 ---@param patient boolean     wait for another holder of the lease
 ---@return any, table|nil, boolean|nil
 function M.run(level, session, ctx, args, want, forced, patient)
-  if not ctx.store then return plain(level + 1, session, ctx, args, forced) end
+  if not ctx.store then
+    local tokens, plain_err = plain(level + 1, session, ctx, args, forced) -- no tail call: levels are counted
+    return tokens, plain_err
+  end
   local waited, rounds, patience, start = 0, 0, vault.patience(session, ctx), core.monotonic()
   while true do
     local lease, err = vault.acquire(session, ctx)

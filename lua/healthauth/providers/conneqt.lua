@@ -20,7 +20,8 @@ return {
     },
     verify = {
       method = "GET",
-      path = "/api/v1/messages/instant/access/token/verify", -- the published definition lacks /verify, its sample has it: endpoints.verify overrides
+      -- the published definition lacks /verify, its sample has it: endpoints.verify overrides
+      path = "/api/v1/messages/instant/access/token/verify",
       headers = { ["Conneqt-Instant-Access-Token"] = "$argument.token", ["Content-Type"] = "application/json" },
       success = { 200 },
       gone = { 410 },

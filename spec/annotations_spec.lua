@@ -65,7 +65,7 @@ local function answers(lines, at)
     if line:match "function ?%(.-%)%s*$" then depth = depth + 1 end -- a function inside: its returns are not ours
     if depth > 0 and line:match "^%s*end[%),]*" and line:match "^(%s*)" == lines[i]:match "^(%s*)end" then
       depth = line:match "^  end" and 0 or depth
-    elseif depth == 0 and line:match "%f[%w]return [^%s]" and not line:match "%f[%w]return end" then
+    elseif depth == 0 and line:match "%f[%w]return [^%s]" and not line:match "%f[%w]return end" and not line:match "return ngx%.[er]" then
       return true
     end
   end

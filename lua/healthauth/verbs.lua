@@ -14,6 +14,9 @@ local vault = require "healthauth.lifecycle.vault"
 local inside = core.inside
 local of = context.of
 
+-- PKB's Tethered-Token clients say their scope with every refresh. No other scope is repeated there: the person's consent decided it.
+local TETHERED = { provider = "pkb", scope = "SITE" }
+
 local M = {}
 local compiled = {}
 
@@ -285,7 +288,9 @@ function M.open(level, provider, options)
   local ok, session, err = pcall(core.session, provider, options)
   if not ok then error(session, level + 1) end
   if not session then return nil, err end
-  vault.prepare(session, of(session))
+  local ctx = of(session)
+  if options.scope == TETHERED.scope and inside.state(session).provider == TETHERED.provider then ctx.refresh_scope = TETHERED.scope end
+  vault.prepare(session, ctx)
   return session
 end
 

@@ -36,6 +36,7 @@ build = {
         "src/bind/compat.c",
         "src/bind/sqlite_module.c",
         "src/sys/sqlite.c",
+        "src/sys/sqlite_file.c",
       },
       incdirs = { "src", "$(SQLITE_INCDIR)" },
       libdirs = { "$(SQLITE_LIBDIR)" },

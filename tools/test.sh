@@ -11,7 +11,7 @@ logs=$PWD/build/log; mkdir -p "$logs"
 started=$SECONDS
 
 # NAME: command. The longest first, so that the short ones fill the gaps. A job without a closing line of its own counts as one.
-declare -A job
+declare -A job=()
 order=()
 plan() { order+=("$1"); job[$1]=$2; }
 plan spec-asan-lua5.4 'tools/spec.sh lua5.4 build/asan'
@@ -38,6 +38,15 @@ build build-asan make --no-print-directory -j"$jobs" build-asan
 [ "$failed" -eq 0 ] || { total; exit 1; }
 echo "built in $((SECONDS - started)) s"
 
+# What to show of a failed job: from its first failure on, and its end; all of it is in the file.
+excerpt() {
+  local log=$logs/$1.log from
+  echo "---- build/log/$1.log"
+  from=$(grep -nE -m 1 '^(Failure|Error) ->|^== |: error: |ERROR: |runtime error' "$log" | cut -d : -f 1)
+  if [ -n "$from" ]; then tail -n +"$from" "$log" | head -n 80; echo '...'; fi
+  tail -n 12 "$log"
+  echo '----'
+}
 finish() { # NAME: adds one job up
   local name=$1 log=$logs/$1.log rc
   rc=$(cat "$logs/$name.rc" 2>/dev/null || echo 1)
@@ -46,10 +55,10 @@ finish() { # NAME: adds one job up
   esac
   if add "$name" "$rc" "$log" >"$logs/note"; then mark=ok; else mark=FAILED; fi
   printf '%-18s %-6s %4s s  %s\n' "$name" "$mark" "$(cat "$logs/$name.time" 2>/dev/null)" "$(sed -n '/passed, .* failed, .* skipped$/h; ${x;p}' "$log")"
-  [ "$mark" = ok ] || { cat "$logs/note"; echo "---- build/log/$name.log"; tail -n 60 "$log"; echo '----'; }
+  [ "$mark" = ok ] || { cat "$logs/note"; excerpt "$name"; }
 }
 
-declare -A running
+declare -A running=()
 cleanup() { for pid in "${!running[@]}"; do kill "$pid" 2>/dev/null; done; wait; }
 trap 'cleanup; exit 130' INT TERM HUP
 collect() {

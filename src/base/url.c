@@ -75,8 +75,7 @@ static bool read_ipv6(const char *p, size_t n, unsigned groups[IPV6_GROUPS]) {
       if (count > IPV6_GROUPS - 2 || !read_ipv4(p + start, n - start, four)) return false;
       groups[count++] = four[0] * 256 + four[1];
       groups[count++] = four[2] * 256 + four[3];
-      at = n;
-      break;
+      break; /* the tail is the end */
     }
     if (at == start || at - start > 4) return false;
     groups[count++] = v;

@@ -241,10 +241,11 @@ static struct transport *open_transport(lua_State *L) {
 }
 
 static int transport_perform(lua_State *L) {
-  struct transport *t = open_transport(L);
+  struct transport *t;
   struct ha_curl_failure failure;
   struct exchange *x;
   bool whole;
+  (void)open_transport(L);
   luaL_checktype(L, REQUEST, LUA_TTABLE);
   lua_settop(L, REQUEST);
   x = new_exchange(L); /* transport, request, exchange */

@@ -30,7 +30,11 @@ static int time_file(const char *name) {
   size_t len;
   FILE *f = fopen(name, "rb");
   char *text = ha_alloc(DOCUMENT_MAX);
-  if (!f || !text) return 2;
+  if (!f || !text) {
+    if (f) fclose(f);
+    ha_free(text, DOCUMENT_MAX);
+    return 2;
+  }
   len = fread(text, 1, DOCUMENT_MAX, f);
   fclose(f);
   for (i = 0; i < ROUNDS; i++) {

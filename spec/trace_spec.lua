@@ -101,6 +101,23 @@ describe("the trace", function()
     assert.is_true(session:check())
   end)
 
+  it("changes nothing when request or answer cannot be shown, and shows no control bytes", function()
+    for _, answer in ipairs {
+      { { status = 200, headers = { 5, "x", { 5, {} } }, body = "" } }, { { status = 200, body = "" } }, { { status = 200,
+        headers = "x" } }, { "x" },
+      { false, { kind = {}, code = print } }, { nil, "x" }, { { status = 200, headers = { { "A\27[2J", "b\r\nc" } }, body = "\27[31m\0" } },
+    } do
+      local file = paper()
+      local traced = healthauth.trace(file, { perform = function() return answer[1], answer[2] end })
+      local response, failure = traced:perform { method = "GET", url = "https://a.example/x", headers = {} }
+      assert.equal(answer[1], response)
+      assert.equal(answer[2], failure)
+      assert.is_truthy(file.text:find("> GET https://a.example/x", 1, true))
+      assert.is_nil(file.text:find "[%z\1-\9\11-\31\127]")
+      assert.is_nil(file.text:find "\n[^ ><\n]")
+    end
+  end)
+
   it("raises for what is neither a path nor a file, in the caller's file", function()
     for _, value in ipairs { 5, true, {} } do
       local ok, message = pcall(function() healthauth.trace(value) end)

@@ -2,6 +2,7 @@
 --- Many sessions of one provider over one store, told apart by the caller's key (a person, a clinic).
 -- Opening one is cheap: nothing is asked of store or provider before its first use. A session is never shared by two keys.
 
+local context = require "healthauth.context"
 local core = require "healthauth.core"
 local record = require "healthauth.lifecycle.record"
 local verbs = require "healthauth.verbs"
@@ -59,12 +60,20 @@ local function ours(self, found)
   return found and found.provider == provider and found.base_url == base_url and found.client_id == client_id
 end
 
+-- The error of a store that answered or raised one.
+local function trouble(err)
+  if core.is_error(err) then return err end
+  return core.error {
+    kind = "store", code = "store_raised", action = "retry", outcome = "not_sent", message = "the store raised an error",
+  }
+end
+
 --- What is stored, without any secret; marks of spent logins that have expired are removed on the way.
 ---@return { key: string, expires_at: integer?, scope: string? }[]|nil
 ---@return healthauth.Error?
 function Sessions:list()
   live(self)
-  local out, now = {}, core.time()
+  local out, now = {}, context.now(self.options)
   local ok, err = pcall(function()
     for store_key, text in self.store:list() do
       if store_key == false then error(text, 0) end
@@ -77,14 +86,9 @@ function Sessions:list()
       end
     end
   end)
-  if ok then
-    table.sort(out, function(a, b) return a.key < b.key end)
-    return out
-  end
-  if core.is_error(err) then return nil, err end
-  return nil, core.error {
-    kind = "store", code = "store_raised", action = "retry", outcome = "not_sent", message = "the store raised an error",
-  }
+  if not ok then return nil, trouble(err) end
+  table.sort(out, function(a, b) return a.key < b.key end)
+  return out
 end
 
 --- Forgets the tokens of a key in the store; the provider is not told (logout does that).
@@ -97,8 +101,9 @@ function Sessions:drop(key)
   local session = verbs.open(2, self.provider, options_for(self, key))
   local store_key = record.store_key(session, key)
   session:close()
-  local ok, err = self.store:delete(store_key)
-  if ok == nil then return nil, err end
+  local sound, ok, err = pcall(self.store.delete, self.store, store_key)
+  if not sound then return nil, trouble(ok) end
+  if ok == nil then return nil, trouble(err) end
   return true
 end
 

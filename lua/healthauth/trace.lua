@@ -18,13 +18,39 @@ local function write(self, ...)
   if ok and self.file.flush then pcall(self.file.flush, self.file) end
 end
 
+local function printable(text)
+  return (text:gsub("[%z\1-\8\11-\31\127]", "?"))
+end
+
 local function message(lines, headers, body)
-  for _, pair in ipairs(headers or {}) do lines[#lines + 1] = "    " .. pair[1] .. ": " .. pair[2] end
+  for _, pair in ipairs(headers or {}) do lines[#lines + 1] = "    " .. printable(pair[1] .. ": " .. pair[2]):gsub("[\t\n]", " ") end
   if body and body ~= "" then
     if #body > BODY_SHOWN then body = body:sub(1, BODY_SHOWN) .. " ... (" .. #body .. " bytes)" end
     lines[#lines + 1] = "    "
-    lines[#lines + 1] = "    " .. body:gsub("[%z\1-\8\11-\31\127]", "?"):gsub("\n", "\n    ")
+    lines[#lines + 1] = "    " .. printable(body):gsub("\n", "\n    ")
   end
+end
+
+local function asked(lines, masker, request)
+  local masked = masker:request(request)
+  lines[#lines + 1] = "> " .. masked.method .. " " .. masked.url
+  message(lines, masked.headers, masked.body)
+end
+
+local function answered(lines, masker, took, response, failure)
+  if response then
+    local answer = masker:response(response)
+    lines[#lines + 1] = "< HTTP " .. tostring(answer.status) .. " (" .. took .. ")"
+    message(lines, answer.headers, answer.body)
+  elseif type(failure) == "table" then
+    local why = tostring(failure.kind) .. " (" .. tostring(failure.code) .. "), " .. tostring(failure.outcome)
+    lines[#lines + 1] = "< no answer: " .. printable(why) .. " (" .. took .. ")"
+  end
+end
+
+-- Whatever a transport of the caller's hands over: what cannot be shown is said to be so, and goes on as it is.
+local function try(show, lines, ...)
+  if not pcall(show, lines, ...) then lines[#lines + 1] = "    (cannot be shown)" end
 end
 
 --- Sends through the inner transport and writes both sides.
@@ -34,20 +60,12 @@ end
 function Trace:perform(request)
   local inner = self.inner or context.transport {}
   local masker = mask.new()
-  local masked = masker:request(request)
-  local lines = { "> " .. masked.method .. " " .. masked.url }
-  message(lines, masked.headers, masked.body)
+  local lines = {}
+  try(asked, lines, masker, request)
   local start = core.monotonic()
   local response, failure = inner:perform(request)
   local took = string.format("%.0f ms", (core.monotonic() - start) * 1000)
-  if response then
-    local answer = masker:response(response)
-    lines[#lines + 1] = "< HTTP " .. tostring(answer.status) .. " (" .. took .. ")"
-    message(lines, answer.headers, answer.body)
-  elseif type(failure) == "table" then
-    lines[#lines + 1] = "< no answer: " .. tostring(failure.kind) .. " (" .. tostring(failure.code) .. "), " .. tostring(failure.outcome)
-      .. " (" .. took .. ")"
-  end
+  try(answered, lines, masker, took, response, failure)
   write(self, table.concat(lines, "\n"), "\n\n")
   return response, failure
 end

@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: MIT
+-- Which pendings are spent. What the core judges of a callback is in spec/bind/callback_spec.lua.
+
+local core = require "healthauth.core"
+local healthauth = require "healthauth"
+local pending = require "healthauth.pending"
+local support = require "spec.support.scripted"
+
+local n = 0
+local function made(expires_at)
+  n = n + 1
+  return { state = "state-of-this-spec-" .. n, provider = "pkb", expires_at = expires_at or support.NOW + 600 }
+end
+
+local function contexts()
+  return { {}, { store = healthauth.stores.memory {} } }
+end
+
+describe("a pending", function()
+  it("is spent once, in the process or in the store", function()
+    for _, ctx in ipairs(contexts()) do
+      local one = made()
+      assert.is_true(pending.spend(ctx, one, support.NOW))
+      local ok, err = pending.spend(ctx, one, support.NOW)
+      assert.is_nil(ok)
+      assert.same({ "state", "state_used", "reauthorize", "not_sent" }, support.brief(err))
+      assert.is_true(pending.spend(ctx, made(), support.NOW))
+    end
+  end)
+
+  it("can be used again when nothing was sent", function()
+    for _, ctx in ipairs(contexts()) do
+      local one = made()
+      assert.is_true(pending.spend(ctx, one, support.NOW))
+      pending.unspend(ctx, one)
+      assert.is_true(pending.spend(ctx, one, support.NOW))
+    end
+  end)
+
+  it("that was spent in a process stays spent while thousands of others come and go", function()
+    local ctx, one = {}, made(support.NOW + 600)
+    assert.is_true(pending.spend(ctx, one, support.NOW))
+    for _ = 1, 3000 do assert.is_true(pending.spend(ctx, made(support.NOW + 1), support.NOW + 5)) end
+    assert.is_nil((pending.spend(ctx, one, support.NOW + 5)))
+  end)
+
+  it("has SHA-256 of its state in the store, and until when", function()
+    local store = healthauth.stores.memory {}
+    local one = made()
+    assert.is_true(pending.spend({ store = store }, one, support.NOW))
+    local count = 0
+    for key, text in store:list() do
+      count = count + 1
+      assert.matches("^spent%.%x+$", key)
+      assert.equal(64, #key:match "%x+$")
+      assert.equal(support.NOW + 600, core.json_decode(text).spent_until)
+      assert.is_nil((key .. text):find(one.state, 1, true))
+    end
+    assert.equal(1, count)
+  end)
+
+  it("is not spent by a store that fails or raises: an error, and nobody goes on", function()
+    for _, save in ipairs {
+      function() error "disk on fire" end, function() return nil, "disk full" end, function() return nil end,
+      function() return nil, core.error { kind = "store", code = "disk_full", action = "retry", outcome = "not_sent" } end,
+    } do
+      local ok, err = pending.spend({ store = { save = save } }, made(), support.NOW)
+      assert.is_nil(ok)
+      assert.same({ "store", "not_sent" }, { err.kind, err.outcome })
+      assert.is_nil(tostring(err):find("fire", 1, true))
+    end
+    pending.unspend({ store = { delete = function() error "disk on fire" end } }, made())
+  end)
+end)

@@ -111,3 +111,36 @@ describe("the papers", function()
     assert.are.same({}, missing)
   end)
 end)
+
+describe("docs/security.md", function()
+  local rows = {}
+  for line in read("docs/security.md"):gmatch "[^\n]+" do
+    local number, rule, enforced, proved = line:match "^| (%d+) | (.-) | (.-) | (.-) |$"
+    if number then rows[#rows + 1] = { number = tonumber(number), rule = rule, enforced = enforced, proved = proved } end
+  end
+
+  it("has a row for each of the 25 rules, in order, with no empty cell", function()
+    assert.are.equal(25, #rows)
+    for i, row in ipairs(rows) do
+      assert.are.equal(i, row.number)
+      assert.is_true(#row.rule > 10)
+      assert.is_truthy(row.enforced:find("`", 1, true) or row.enforced:find("src/", 1, true), "rule " .. i)
+      assert.is_truthy(row.proved:find "`%w+/[%w/_]+%.%w+`", "rule " .. i)
+    end
+  end)
+
+  it("cites words that stand in the specs it names", function()
+    local wrong, count = {}, 0
+    for _, row in ipairs(rows) do
+      for path, hints in row.proved:gmatch "`([%w/_]+%.%w+)` %(([^)]+)%)" do
+        local text = read(path):lower()
+        for hint in (hints .. ";"):gmatch "%s*(.-);" do
+          count = count + 1
+          if not text:find(hint:lower(), 1, true) then wrong[#wrong + 1] = ("rule %d: %s: %s"):format(row.number, path, hint) end
+        end
+      end
+    end
+    assert.is_true(count > 30)
+    assert.are.equal("", table.concat(wrong, "\n"))
+  end)
+end)

@@ -75,12 +75,12 @@ function Sessions:list()
   live(self)
   local out, now = {}, context.now(self.options)
   local ok, err = pcall(function()
-    for store_key, text in self.store:list() do
-      if store_key == false then error(text, 0) end
+    for store_key, text, list_err in self.store:list() do
+      if store_key == false then error(list_err, 0) end
       local mark = text and store_key:match "^spent%." and core.json_decode(text) -- no text: a record that the store cannot read
       if type(mark) == "table" and type(mark.spent_until) == "number" and mark.spent_until < now then
         self.store:delete(store_key)
-      elseif not mark then
+      elseif text and not mark then
         local found = record.peek(text)
         if ours(self, found) then out[#out + 1] = { key = found.key, expires_at = found.expires_at, scope = found.scope } end
       end

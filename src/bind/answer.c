@@ -100,7 +100,6 @@ static bool maybe_cut(lua_State *L, const struct lha_exchange *x, const struct l
   const char *code;
   if (!r->close_delimited || r->body_len == 0) return false;
   code = lha_json_decode(L, r->body, r->body_len, (size_t)x->session->limit_depth);
-  if (code && strcmp(code, "no_memory") == 0) luaL_error(L, "not enough memory");
   if (!code) lua_pop(L, 1);
   return code != NULL;
 }
@@ -124,7 +123,6 @@ static int success(lua_State *L, struct lha_exchange *x, const struct lha_respon
   if (maybe_cut(L, x, r)) return cut(L, x, r);
   if (!json_media(r)) return lha_broken(L, x, r, "protocol", "media_type", "the answer is not labelled as JSON");
   code = lha_json_decode(L, r->body, r->body_len, (size_t)x->session->limit_depth);
-  if (code && strcmp(code, "no_memory") == 0) return luaL_error(L, "not enough memory");
   if (code) return lha_broken(L, x, r, "protocol", code, "the answer's body is not sound JSON");
   if (lua_type(L, -1) != LUA_TTABLE || r->body[strspn(r->body, " \t\r\n")] != '{')
     return lha_broken(L, x, r, "protocol", "not_object", "the answer's body is no JSON object");

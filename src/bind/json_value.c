@@ -55,7 +55,7 @@ static const char *fault_code(enum ha_json_fault fault) {
     case HA_JSON_NUMBER: return "json_number";
     case HA_JSON_DEPTH: return "json_depth";
     case HA_JSON_COUNT: return "json_values";
-    case HA_JSON_NOMEM: return "no_memory";
+    case HA_JSON_NOMEM:
     case HA_JSON_SYNTAX:
     case HA_JSON_UTF8: break;
   }
@@ -70,6 +70,7 @@ const char *lha_json_decode(lua_State *L, const char *text, size_t len, size_t d
   limits.depth = depth < LHA_JSON_DEPTH_MAX ? depth : LHA_JSON_DEPTH_MAX;
   limits.values = LHA_JSON_VALUES;
   verdict = ha_json_judge(text, len, &limits);
+  if (verdict.fault == HA_JSON_NOMEM) luaL_error(L, "not enough memory"); /* no verdict: nobody may take the text for a bad one */
   if (verdict.fault != HA_JSON_FINE) return fault_code(verdict.fault);
   luaL_checkstack(L, 8, "no stack");
   lua_getfield(L, LUA_REGISTRYINDEX, DECODER);
@@ -77,10 +78,7 @@ const char *lha_json_decode(lua_State *L, const char *text, size_t len, size_t d
   before = uselocale(c_locale);
   rc = lua_pcall(L, 1, 1, 0);
   uselocale(before);
-  if (rc == LUA_ERRMEM) {
-    lua_pop(L, 1);
-    return "no_memory";
-  }
+  if (rc == LUA_ERRMEM) lua_error(L);
   if (rc != LUA_OK) { /* the judge is stricter than lua-cjson: this would be a text that only it refuses */
     lua_pop(L, 1);
     return "not_json";
@@ -96,18 +94,18 @@ const char *lha_json_decode(lua_State *L, const char *text, size_t len, size_t d
 
 static const char *encode_value(lua_State *L, int index, struct ha_buf *out, int depth);
 
-static const char *add(struct ha_buf *out, const char *text) {
-  return ha_buf_adds(out, text) == HA_OK ? NULL : "the text grew too large";
+/* Raises for want of memory: a text that is only too long is the value's fault. out belongs to Lua (lha_bytes_new). */
+static const char *added(lua_State *L, enum ha_status rc) {
+  if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
+  return rc == HA_OK ? NULL : rc == HA_BAD ? "a string that is no UTF-8" : "the text grew too large";
 }
+
+static const char *add(lua_State *L, struct ha_buf *out, const char *text) { return added(L, ha_buf_adds(out, text)); }
 
 static const char *add_string(lua_State *L, int index, struct ha_buf *out) {
   size_t n;
   const char *p = lua_tolstring(L, index, &n);
-  switch (ha_json_quote(out, p, n)) {
-    case HA_OK: return NULL;
-    case HA_BAD: return "a string that is no UTF-8";
-    default: return "the text grew too large";
-  }
+  return added(L, ha_json_quote(out, p, n));
 }
 
 static const char *add_number(lua_State *L, int index, struct ha_buf *out) {
@@ -119,7 +117,7 @@ static const char *add_number(lua_State *L, int index, struct ha_buf *out) {
   if (v >= -9007199254740992.0 && v <= 9007199254740992.0 && floor(v) == v) snprintf(text, sizeof text, "%.0f", v);
   else snprintf(text, sizeof text, "%.17g", v);
   uselocale(before);
-  return add(out, text);
+  return add(L, out, text);
 }
 
 static int compare_strings(lua_State *L, int a, int b) {
@@ -167,7 +165,7 @@ static void sort_keys(lua_State *L, int t, int n) {
 }
 
 static const char *encode_object(lua_State *L, int index, struct ha_buf *out, int depth) {
-  const char *why = add(out, "{");
+  const char *why = add(L, out, "{");
   int n = 0, i, keys;
   lua_newtable(L);
   keys = lua_gettop(L);
@@ -185,19 +183,19 @@ static const char *encode_object(lua_State *L, int index, struct ha_buf *out, in
   if (!why) sort_keys(L, keys, n);
   for (i = 1; !why && i <= n; i++) {
     lua_rawgeti(L, keys, i);
-    if (i > 1) why = add(out, ",");
+    if (i > 1) why = add(L, out, ",");
     if (!why) why = add_string(L, -1, out);
-    if (!why) why = add(out, ":");
+    if (!why) why = add(L, out, ":");
     lua_rawget(L, index);
     if (!why) why = encode_value(L, lua_gettop(L), out, depth + 1);
     lua_pop(L, 1);
   }
   lua_settop(L, keys - 1);
-  return why ? why : add(out, "}");
+  return why ? why : add(L, out, "}");
 }
 
 static const char *encode_array(lua_State *L, int index, int n, struct ha_buf *out, int depth) {
-  const char *why = add(out, "[");
+  const char *why = add(L, out, "[");
   int i, count = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {
@@ -206,22 +204,22 @@ static const char *encode_array(lua_State *L, int index, int n, struct ha_buf *o
   }
   if (count != n) return "a table that is neither a list nor an object";
   for (i = 1; !why && i <= n; i++) {
-    if (i > 1) why = add(out, ",");
+    if (i > 1) why = add(L, out, ",");
     lua_rawgeti(L, index, i);
     if (!why) why = encode_value(L, lua_gettop(L), out, depth + 1);
     lua_pop(L, 1);
   }
-  return why ? why : add(out, "]");
+  return why ? why : add(L, out, "]");
 }
 
 static const char *encode_value(lua_State *L, int index, struct ha_buf *out, int depth) {
   if (depth > LHA_JSON_DEPTH_MAX) return "nested too deep";
   luaL_checkstack(L, 8, "no stack");
   switch (lua_type(L, index)) {
-    case LUA_TBOOLEAN: return add(out, lua_toboolean(L, index) ? "true" : "false");
+    case LUA_TBOOLEAN: return add(L, out, lua_toboolean(L, index) ? "true" : "false");
     case LUA_TNUMBER: return add_number(L, index, out);
     case LUA_TSTRING: return add_string(L, index, out);
-    case LUA_TLIGHTUSERDATA: return lua_touserdata(L, index) ? "a value of another kind" : add(out, "null");
+    case LUA_TLIGHTUSERDATA: return lua_touserdata(L, index) ? "a value of another kind" : add(L, out, "null");
     case LUA_TTABLE: {
       int n = (int)lua_rawlen(L, index);
       return n > 0 ? encode_array(L, index, n, out, depth) : encode_object(L, index, out, depth);

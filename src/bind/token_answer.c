@@ -198,17 +198,21 @@ static void keep_extra(lua_State *L, struct lha_exchange *x, int document) {
 
 int lha_token_answer(lua_State *L, struct lha_exchange *x, const struct lha_response *r, int document) {
   struct lha_session *s = x->session;
-  const char *code = read_members(L, x, r, document);
+  const char *code;
+  bool differs;
+  lha_tokens_clear(&x->fresh); /* an earlier finish may have ended half way, for want of memory */
+  code = read_members(L, x, r, document);
   if (code) {
     lha_tokens_clear(&x->fresh);
     return lha_broken(L, x, r, "protocol", code,
                   strcmp(code, "member_missing") == 0 ? "the answer lacks a member that a token answer must have" : "a member of the answer has a wrong type or value");
   }
-  s->scope_differs = scope_differs(x); /* legal (RFC 6749 3.3), and worth telling */
+  differs = scope_differs(x); /* legal (RFC 6749 3.3), and worth telling */
   complete(L, x);
   keep_extra(L, x, document);
   lha_tokens_push(L, &x->fresh);
   lha_tokens_move(&s->tokens, &x->fresh); /* from here nothing can fail */
+  s->scope_differs = differs;
   s->has_tokens = true;
   s->refresh_unknown = false;
   return 1;

@@ -126,6 +126,7 @@ static int form_decode(lua_State *L) {
   lua_newtable(L); /* 4 */
   for (i = 0; i <= n; i++) {
     const char *equals;
+    enum ha_status rc;
     size_t nlen;
     if (i < n && p[i] != '&') continue;
     if (i > start) {
@@ -133,8 +134,10 @@ static int form_decode(lua_State *L) {
       nlen = equals ? (size_t)(equals - p) - start : i - start;
       ha_buf_clear(name);
       ha_buf_clear(value);
-      if (ha_percent_decode(name, p + start, nlen, true) != HA_OK ||
-          (equals && ha_percent_decode(value, equals + 1, i - start - nlen - 1, true) != HA_OK)) {
+      rc = ha_percent_decode(name, p + start, nlen, true);
+      if (rc == HA_OK && equals) rc = ha_percent_decode(value, equals + 1, i - start - nlen - 1, true);
+      if (rc != HA_BAD) lha_must(L, rc);
+      if (rc == HA_BAD) {
         lua_pushnil(L);
         return 1;
       }

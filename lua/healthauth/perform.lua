@@ -7,6 +7,8 @@ local context = require "healthauth.context"
 local M = {}
 
 local core_begin -- the C method, taken before the verbs replace nothing of it
+local UNSENT = { kind = "network", code = "transport_failed", outcome = "not_sent" }
+local LOST = { kind = "network", code = "out_of_memory", outcome = "unknown" }
 local RESERVED = { now = true, credentials = true }
 
 local function copy(args)
@@ -62,6 +64,20 @@ local function send(transport, request)
   }
 end
 
+-- The answer may hold the only copy of a new token: where memory ends while it is judged, once more after a collection. An exchange
+-- that cannot be judged does not stay open.
+local function judge(exchange, method, value)
+  local ok, result, err = pcall(exchange[method], exchange, value)
+  if ok then return result, err end
+  if method == "finish" then
+    collectgarbage()
+    ok, result, err = pcall(exchange.finish, exchange, value)
+    if ok then return result, err end
+    pcall(exchange.fail, exchange, LOST)
+  end
+  error(result, 0)
+end
+
 --- Sends what an exchange asks for and judges the end.
 ---@param ctx table
 ---@param exchange userdata
@@ -72,15 +88,20 @@ end
 function M.run(ctx, exchange)
   local found, transport = pcall(context.transport, ctx)
   if not found then -- the default transport cannot be loaded: the exchange must not stay open
-    exchange:fail { kind = "network", code = "transport_failed", outcome = "not_sent" }
+    pcall(exchange.fail, exchange, UNSENT)
     error(transport, 0)
   end
   local start = core.monotonic()
-  local response, failure = send(transport, exchange:request())
+  local ready, request = pcall(exchange.request, exchange)
+  if not ready then
+    pcall(exchange.fail, exchange, UNSENT)
+    error(request, 0)
+  end
+  local response, failure = send(transport, request)
   local latency = core.monotonic() - start
   local result, err
-  if response then result, err = exchange:finish(response)
-  else result, err = exchange:fail(failure) end
+  if response then result, err = judge(exchange, "finish", response)
+  else result, err = judge(exchange, "fail", failure) end
   return result, err, response, latency
 end
 

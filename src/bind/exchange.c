@@ -42,10 +42,14 @@ void lha_exchange_wipe(struct lha_exchange *x) {
   lha_tokens_clear(&x->fresh);
 }
 
-static void end(struct lha_exchange *x) {
+static void let_go(struct lha_exchange *x) {
   if (x->changing) x->session->changing = false;
   x->changing = false;
   x->done = true;
+}
+
+static void end(struct lha_exchange *x) {
+  let_go(x);
   lha_exchange_wipe(x);
 }
 
@@ -91,6 +95,7 @@ int lha_exchange_begin(lua_State *L) {
   enum lha_verb verb = check_verb(L, s);
   struct lha_exchange *x;
   const char *code, *why = NULL;
+  bool changes;
   int results;
   if (lua_isnoneornil(L, 3)) {
     lua_settop(L, 2);
@@ -106,19 +111,15 @@ int lha_exchange_begin(lua_State *L) {
   code = lha_arguments_read(L, x, 3, &why);
   if (code) return lha_refuse(L, x, "argument", code, why, "not_sent", action_for(code));
   if (verb == LHA_EXCHANGE && (results = lha_callback_read(L, x, 3)) != 0) return results;
-  x->changing = verb == LHA_EXCHANGE || verb == LHA_REFRESH || verb == LHA_LOGOUT;
-  if (x->changing && s->changing) {
-    x->changing = false;
+  changes = verb == LHA_EXCHANGE || verb == LHA_REFRESH || verb == LHA_LOGOUT;
+  if (changes && s->changing)
     return lha_refuse(L, x, "argument", "exchange_open", "another exchange that may change the tokens is open", "not_sent", "wait");
-  }
   code = lha_request_build(L, x, 3, &why);
-  if (code) {
-    x->changing = false;
-    return lha_refuse(L, x, "argument", code, why, "not_sent", action_for(code));
-  }
+  if (code) return lha_refuse(L, x, "argument", code, why, "not_sent", action_for(code));
   lua_settop(L, 4);
-  x->done = false; /* no error can come from here on */
-  if (x->changing) s->changing = true;
+  x->done = false; /* no error can come from here on; before, a collected x must not let go of what another holds */
+  x->changing = changes;
+  if (changes) s->changing = true;
   return 1;
 }
 
@@ -148,17 +149,21 @@ static const char *word(lua_State *L, const char *name, bool (*allowed)(const ch
   return p && (!allowed || allowed(p)) ? p : otherwise; /* stays on the stack while it is used */
 }
 
-/* fail(failure): nil, err for a request that got no whole answer. */
+/* fail(failure): nil, err for a request that got no whole answer. It ends the exchange even when there is no memory to say so. */
 static int exchange_fail(lua_State *L) {
   struct lha_exchange *x = live(L);
   const char *kind, *outcome, *text;
   struct ha_buf *code;
+  bool before = x->session->refresh_unknown;
   size_t n;
   luaL_checktype(L, 2, LUA_TTABLE);
+  let_go(x);
+  outcome_unknown(x);
   lua_settop(L, 2);
   luaL_checkstack(L, 16, "no stack");
   kind = word(L, "kind", lha_is_kind, "network");
   outcome = word(L, "outcome", lha_is_outcome, "unknown");
+  if (strcmp(outcome, "not_sent") == 0) x->session->refresh_unknown = before;
   text = word(L, "code", NULL, "transport_failed");
   code = lha_bytes_new(L, HA_CODE_MAX + 8);
   lha_must(L, ha_text_code(code, text, strlen(text)));
@@ -174,8 +179,7 @@ static int exchange_fail(lua_State *L) {
     lua_pop(L, 2);
   }
   lua_pop(L, 1);
-  if (strcmp(outcome, "not_sent") != 0) outcome_unknown(x);
-  end(x);
+  lha_exchange_wipe(x);
   return 2;
 }
 

@@ -119,6 +119,7 @@ function Server:stop()
   if not self.pid then return end
   self:kill()
   self.pid = nil
+  if os.getenv "KEEP_NGINX_LOG" then process.write(os.getenv "KEEP_NGINX_LOG", self:log()) end
   process.remove(self.folder)
 end
 
@@ -158,6 +159,21 @@ function Server:get(path, options)
   if code ~= 0 then return nil, err end
   local status, headers = head_of(process.read(self.folder .. "/head") or "")
   return { status = status, headers = headers, body = process.read(self.folder .. "/body") or "" }
+end
+
+--- So many requests at the same moment, each on a connection of its own: how often each status came, as { ["200"] = n }.
+function Server:burst(path, count, headers)
+  local command = { "curl", "-sS", "-q", "-Z", "--parallel-immediate", "--parallel-max", "300", "--max-time", "30", "-o", "/dev/null",
+    "-w", "%{http_code}\n" }
+  for _, line in ipairs(headers or {}) do
+    command[#command + 1] = "-H"
+    command[#command + 1] = line
+  end
+  command[#command + 1] = self:url(path) .. (path:find("?", 1, true) and "&" or "?") .. "n=[1-" .. count .. "]"
+  local _, out = process.run(command)
+  local statuses = {}
+  for status in out:gmatch "%d+" do statuses[status] = (statuses[status] or 0) + 1 end
+  return statuses
 end
 
 Server.start, Server.root, Server.wait_for = start, root, wait_for

@@ -2,6 +2,8 @@
 -- The blocking transport, through libcurl. Loading this file loads no libcurl: the first request does (an nginx worker that never sends
 -- through it never has it). A transport belongs to one Lua state; after a fork the C side makes itself a new handle.
 
+-- luacheck: read_globals ngx
+
 local M = {}
 
 ---@class healthauth.transports.curl
@@ -12,6 +14,15 @@ local Transport = { __name = "healthauth.transports.curl" }
 Transport.__index = Transport
 
 local shared
+
+-- Inside nginx a call that waits stops every request of the worker. Only while it starts, or in a thread of its own, does nobody wait.
+local HARMLESS = { init = true, init_worker = true, exit_worker = true }
+
+local function would_block()
+  if type(ngx) ~= "table" or type(ngx.get_phase) ~= "function" or not ngx.socket then return false end
+  local ok, phase = pcall(ngx.get_phase)
+  return ok and not HARMLESS[phase]
+end
 
 local function inner(self)
   local handle = self.handle
@@ -29,6 +40,12 @@ end
 function Transport:perform(request)
   if self.closed then
     return nil, { kind = "network", code = "connect_failed", message = "the transport is closed", outcome = "not_sent" }
+  end
+  if would_block() then
+    return nil, {
+      kind = "argument", code = "would_block", outcome = "not_sent",
+      message = "libcurl would block this nginx worker; use the cosocket transport or healthauth.nginx.worker_thread",
+    }
   end
   return inner(self):perform(request)
 end

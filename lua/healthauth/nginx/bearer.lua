@@ -1,0 +1,108 @@
+-- SPDX-License-Identifier: MIT
+--- bearer(session or sessions, options) for access_by_lua: sets Authorization for the upstream from access_token(). A token near its end is
+-- renewed in a timer while the old one is handed out, so requests do not wait; an expired one is renewed first, once over all workers.
+-- What the client wrote into Authorization never gets through.
+
+local answer = require "healthauth.nginx.answer"
+local browser = require "healthauth.nginx.browser"
+local core = require "healthauth.core"
+local metrics = require "healthauth.nginx.metrics"
+local options = require "healthauth.nginx.options"
+
+local inside = core.inside
+
+local KNOWN = {
+  key = { "function" }, browser = { "table" }, login = { "string" }, realm = { "string", nil, "healthauth" },
+  retry_after = { "number", nil, 5 },
+}
+local PHASES = { rewrite = true, access = true }
+
+local renewing = {} -- what this worker's timers renew
+
+local function refuse(self, code, detail)
+  if self.login and ngx.req.get_method() == "GET" and (ngx.var.http_accept or ""):find("text/html", 1, true) then
+    return answer.redirect(302, self.login .. "?" .. core.form_encode { { "return_to", ngx.var.request_uri } })
+  end
+  return answer.problem(401, code, detail, { ["WWW-Authenticate"] = 'Bearer realm="' .. self.realm .. '"' })
+end
+
+local function renew(premature, mark, open, close)
+  if not premature then
+    local session = open()
+    session:access_token()
+    close(session)
+  end
+  renewing[mark] = nil
+end
+
+-- Renews in a timer, once at a time in this worker; other workers are held off by the store's lease.
+local function renew_later(mark, open, close)
+  if renewing[mark] then return end
+  renewing[mark] = true
+  if not ngx.timer.at(0, renew, mark, open, close) then renewing[mark] = nil end
+end
+
+-- A token for now: one that is still good although due comes at once, and the rest follows in a timer.
+local function token_of(session, mark, open, close)
+  local ctx = inside.context(session)
+  local now = ctx.clock and ctx.clock() or ngx.time()
+  if inside.ready(session, now, ctx.margin, 0) then return session:access_token() end
+  local old = inside.valid(session, now)
+  if not old then return session:access_token() end
+  renew_later(mark, open, close)
+  return old
+end
+
+local function failed(self, err)
+  metrics.trouble(err.provider or "unknown", "access_token", err)
+  if err.action == "reauthorize" then return refuse(self, err.code, "There is no session that could be used any more.") end
+  return answer.problem(503, err.code, "No access token could be had.", { ["Retry-After"] = answer.retry_after(err, self.retry_after) })
+end
+
+local function run(self)
+  ngx.req.clear_header "Authorization"
+  local session, mark, open, close = self.session, self.session, function() return self.session end, function() end
+  if not session then
+    local key = self.key()
+    if key == nil or key == "" then return refuse(self, "no_session", "This request belongs to no session.") end
+    mark = key
+    open = function() return self.sessions:open(key) end
+    close = function(opened) opened:close() end
+    session = open()
+    session:restore()
+  end
+  local token, err = token_of(session, mark, open, close)
+  if token and metrics.dict then
+    local ctx, tokens = inside.context(session), session:tokens()
+    if tokens and tokens.expires_at then metrics.expiry(ctx.fingerprint or inside.state(session).provider, tokens.expires_at) end
+  end
+  if not self.session then session:close() end
+  if not token then return failed(self, err) end
+  ngx.req.set_header("Authorization", "Bearer " .. token)
+  return true
+end
+
+local function make(subject, given)
+  local self = options.read("bearer", given, KNOWN)
+  if self.login and not browser.is_local(self.login) then options.refuse("bearer", "login: expected a path of this host", 3) end
+  if type(subject) == "userdata" then
+    if not pcall(inside.state, subject) then options.refuse("bearer", "expected a session that is open", 3) end
+    if self.key or self.browser then options.refuse("bearer", "key and browser go with a sessions, not with one session", 3) end
+    self.session = subject
+    metrics.listen(subject)
+  elseif type(subject) == "table" and type(subject.open) == "function" then
+    self.sessions = subject
+    if self.browser then
+      local person = browser.new("bearer", subject, self.browser)
+      self.key = self.key or function() return person:key() end
+      self.login = self.login or self.browser.login
+    end
+    if not self.key then options.refuse("bearer", "a sessions needs key = function() ... end, or browser = the options of login", 3) end
+    metrics.listen_all(subject)
+  else
+    options.refuse("bearer", "expected a session or what healthauth.sessions made", 3)
+  end
+  return function() return run(self) end
+end
+
+return options.handler("bearer", PHASES, make)

@@ -1,0 +1,154 @@
+-- SPDX-License-Identifier: MIT
+--- What login, callback, logout and bearer know of one browser: the options they share, the cookies of login attempts and of the session.
+-- The session's key in the store is random, begins with the second of the login, and lives in the sealed cookie alone.
+
+local cookie = require "healthauth.nginx.cookie"
+local core = require "healthauth.core"
+local metrics = require "healthauth.nginx.metrics"
+local options = require "healthauth.nginx.options"
+
+local KNOWN = {
+  secret = { "string|table", "required" }, secure = { "boolean" }, scope = { "string" }, redirect_uri = { "string" },
+  state_in_redirect = { "boolean" }, lifetime = { "number", nil, 8 * 3600 }, attempts = { "number", nil, 5 },
+  return_to = { "string", nil, "/" },
+  login = { "string", nil, "/login" }, after_logout = { "string", nil, "/" }, cookie = { "string", nil, "ha" },
+}
+local ATTEMPT_SECONDS = 600 -- as long as a pending is good
+local PATH_MAX = 1024
+local SWEEP_SECONDS = 600
+
+local Browser = {}
+Browser.__index = Browser
+
+local M = {}
+
+--- Whether a browser may be sent there: a path of this host, and nothing that a browser reads as another one.
+---@param path any
+---@return boolean
+function M.is_local(path)
+  return type(path) == "string" and #path <= PATH_MAX and path:sub(1, 1) == "/" and not path:find("^/[/\\]") and not path:find "[^\33-\126]"
+    and not path:find("\\", 1, true)
+end
+
+--- Reads the options that the handlers of one login share.
+---@param who string
+---@param sessions any
+---@param given any
+---@return table
+function M.new(who, sessions, given)
+  local self = options.read(who, given, KNOWN)
+  if type(sessions) ~= "table" or type(sessions.open) ~= "function" or type(sessions.options) ~= "table" then
+    options.refuse(who, "expected what healthauth.sessions made: one session must never serve two people", 4)
+  end
+  local why
+  self.keys, why = cookie.keys(self.secret)
+  if not self.keys then options.refuse(who, why, 4) end
+  self.secret = nil
+  for _, name in ipairs { "return_to", "login", "after_logout" } do
+    if not M.is_local(self[name]) then options.refuse(who, name .. ": expected a path of this host, such as /", 4) end
+  end
+  if not self.cookie:find "^[%a][%w_-]*$" then options.refuse(who, "cookie: expected a short word", 4) end
+  if self.attempts < 1 or self.attempts > 20 then options.refuse(who, "attempts: expected 1 to 20", 4) end
+  if self.lifetime < 1 then options.refuse(who, "lifetime: expected seconds", 4) end
+  self.sessions = sessions
+  metrics.listen_all(sessions)
+  return setmetatable(self, Browser)
+end
+
+--- Whether cookies are for https only.
+function Browser:is_secure()
+  if self.secure ~= nil then return self.secure end
+  return ngx.var.scheme == "https"
+end
+
+--- A session key that nobody can guess.
+function Browser:new_key() -- luacheck: ignore 212
+  return string.format("%d.%s", ngx.time(), core.hex(core.random(20)))
+end
+
+function Browser:session_cookie()
+  return cookie.name(self.cookie .. "_session", self:is_secure())
+end
+
+--- The store's key of this browser's session, or nil.
+---@return string|nil
+function Browser:key()
+  local name = self:session_cookie()
+  local held = cookie.open(self.keys, name, cookie.all()[name])
+  if not held or type(held.k) ~= "string" or type(held.t) ~= "number" or ngx.time() >= held.t + self.lifetime then return nil end
+  return held.k
+end
+
+function Browser:remember(key)
+  return cookie.set(self.keys, self:session_cookie(), { k = key, t = ngx.time() }, self.lifetime, self:is_secure())
+end
+
+function Browser:forget()
+  cookie.drop(self:session_cookie(), self:is_secure())
+end
+
+local function attempt_prefix(self)
+  return cookie.name(self.cookie .. "_login_", self:is_secure())
+end
+
+--- The name of the cookie of one login attempt: told by its state, so that every tab finds its own.
+---@param state string
+---@return string
+function Browser:attempt_name(state)
+  return attempt_prefix(self) .. core.hex(core.sha256(state)):sub(1, 16)
+end
+
+--- Keeps an attempt in the browser; the oldest give way above the limit.
+---@param pending table
+---@param return_to string
+---@return boolean
+function Browser:keep_attempt(pending, return_to)
+  local prefix, secure, kept = attempt_prefix(self), self:is_secure(), {}
+  for name, value in next, cookie.all() do
+    if name:sub(1, #prefix) == prefix then
+      local held = cookie.open(self.keys, name, value)
+      local time = held and type(held.t) == "number" and held.t or 0
+      if ngx.time() - time >= ATTEMPT_SECONDS then cookie.drop(name, secure) else kept[#kept + 1] = { name, time } end
+    end
+  end
+  table.sort(kept, function(a, b) return a[2] > b[2] end)
+  for i = self.attempts, #kept do cookie.drop(kept[i][1], secure) end
+  local held = { p = pending, r = return_to, t = ngx.time() }
+  return cookie.set(self.keys, self:attempt_name(pending.state), held, ATTEMPT_SECONDS, secure)
+end
+
+--- The attempt that waits for this state: { p = pending, r = return_to } | nil.
+---@param state string
+---@return table|nil
+function Browser:attempt(state)
+  local name = self:attempt_name(state)
+  local held = cookie.open(self.keys, name, cookie.all()[name])
+  if not held or type(held.p) ~= "table" or not M.is_local(held.r) or type(held.t) ~= "number" then return nil end
+  return held
+end
+
+function Browser:drop_attempt(state)
+  cookie.drop(self:attempt_name(state), self:is_secure())
+end
+
+local swept = {} -- by sessions object: when this worker swept last
+
+-- Sessions whose cookie has expired cannot be used by anybody: their records go, and so do marks of old logins (list removes those).
+local function sweep(premature, sessions, lifetime)
+  if premature then return end
+  local list = sessions:list()
+  for _, one in ipairs(list or {}) do
+    local born = tonumber(one.key:match "^(%d+)%.%x+$")
+    if born and ngx.time() >= born + lifetime then sessions:drop(one.key) end
+  end
+end
+
+--- Now and then, in a timer: forgets what no browser can reach any more.
+function Browser:tidy()
+  local now = ngx.time()
+  if swept[self.sessions] and now - swept[self.sessions] < SWEEP_SECONDS then return end
+  swept[self.sessions] = now
+  ngx.timer.at(0, sweep, self.sessions, self.lifetime)
+end
+
+return M

@@ -1,0 +1,122 @@
+-- SPDX-License-Identifier: MIT
+--- Verdicts about tokens in a shared dictionary, for all workers. Keys are SHA-256: no token is in it. An entry's value is the second until
+-- which it is fresh, its flag the verdict. Only verdicts are kept: "could not tell" is shared with those who waited for it, and forgotten.
+-- While one request asks the provider about a token, the others of all workers wait for its answer.
+
+local core = require "healthauth.core"
+local metrics = require "healthauth.nginx.metrics"
+local options = require "healthauth.nginx.options"
+
+local KNOWN = {
+  dict = { "string", "required" }, valid = { "number", nil, 30 }, gone = { "number", nil, 300 }, stale_if_error = { "number", nil, 0 },
+}
+local LEAST = 64 * 1024
+local VALID, GONE = 1, 2
+local STEP, STEP_MAX = 0.004, 0.05
+local TROUBLE_SECONDS = 2
+
+local Cache = {}
+Cache.__index = Cache
+
+--- Opens the cache of a guard.
+---@param given { dict: string, valid?: number, gone?: number, stale_if_error?: number }  seconds
+---@param flight number  seconds that asking the provider may take
+---@return table
+local function new(given, flight)
+  local self = options.read("guard", given, KNOWN)
+  self.zone = options.dict("guard", self.dict, LEAST)
+  self.flight = flight
+  return setmetatable(self, Cache)
+end
+
+-- The verdict under a name: fresh (true, false or nil), and a stale "valid".
+local function look(self, name)
+  local until_second, flag = self.zone:get(name)
+  if type(until_second) ~= "number" then return nil, false end
+  if ngx.now() < until_second then return flag == VALID, false end
+  return nil, flag == VALID
+end
+
+local function put(self, name, valid)
+  local life = valid and self.valid or self.gone
+  local keep = valid and life + self.stale_if_error or life
+  if keep <= 0 then
+    self.zone:delete(name)
+    return
+  end
+  local ok, _, forced = self.zone:set(name, ngx.now() + life, keep, valid and VALID or GONE)
+  if forced or not ok then metrics.count("healthauth_cache_evictions_total") end
+end
+
+local function trouble_of(text)
+  local code, retry = text:match "^([%w_]*) ?(%d*)$"
+  return core.error {
+    kind = "network", code = code ~= "" and code or "transport_failed", action = "retry", outcome = "unknown",
+    retry_after = tonumber(retry), message = "another request asked the provider at the same moment, and it could not tell",
+  }
+end
+
+-- We hold the flight: ask, keep, tell the others.
+local function fly(self, key, name, flight, ask)
+  self.zone:delete("ha:t:" .. key)
+  local ok, valid, err = pcall(ask)
+  if ok and valid ~= nil then
+    put(self, name, valid)
+  else
+    local note = ok and err and (tostring(err.code) .. (err.retry_after and " " .. math.floor(err.retry_after) or "")) or ""
+    self.zone:set("ha:t:" .. key, note, TROUBLE_SECONDS)
+  end
+  self.zone:delete(flight)
+  if not ok then error(valid, 0) end
+  return valid, err, "miss"
+end
+
+-- Another holds it: wait for its verdict, its trouble, or its end.
+local function wait(self, key, name, flight, started)
+  local step = STEP
+  while core.monotonic() - started < self.flight do
+    ngx.sleep(step)
+    step = math.min(STEP_MAX, step * 1.5)
+    local valid = look(self, name)
+    if valid ~= nil then return valid, nil, "joined" end
+    local trouble = self.zone:get("ha:t:" .. key)
+    if trouble then return nil, trouble_of(trouble), "joined" end
+    if not self.zone:get(flight) then return nil, nil, "again" end
+  end
+  return nil, trouble_of "lease_timeout", "joined"
+end
+
+--- The verdict about a token: true, false, or nil and why. The third result says how it was come by: hit, miss, joined or stale.
+---@param key string           SHA-256 in hex
+---@param ask fun(): boolean|nil, table|nil  asks the provider
+---@return boolean|nil valid
+---@return table|nil err
+---@return string how
+function Cache:verdict(key, ask)
+  local name, flight = "ha:v:" .. key, "ha:f:" .. key
+  local valid, stale = look(self, name)
+  if valid ~= nil then return valid, nil, "hit" end
+  local started = core.monotonic()
+  local err, how
+  repeat
+    local mine, why = self.zone:add(flight, true, self.flight)
+    if mine then
+      valid = look(self, name) -- another's answer may have come just before
+      if valid ~= nil then
+        self.zone:delete(flight)
+        return valid, nil, "joined"
+      end
+      valid, err, how = fly(self, key, name, flight, ask)
+    elseif why == "exists" then
+      valid, err, how = wait(self, key, name, flight, started)
+    else
+      valid, err = ask()
+      how = "miss"
+    end
+  until how ~= "again"
+  if how == "joined" then metrics.observe("healthauth_lock_wait_seconds", nil, core.monotonic() - started) end
+  if valid == nil and stale then return true, err, "stale" end
+  return valid, err, how
+end
+
+return { new = new }

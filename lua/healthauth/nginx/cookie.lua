@@ -1,0 +1,93 @@
+-- SPDX-License-Identifier: MIT
+--- Sealed cookies: AES-256-GCM under a key derived from the owner's secret, with the cookie's own name as associated data, so that no value
+-- fits another cookie. __Host- where the page is https. What cannot be opened counts as absent.
+
+local core = require "healthauth.core"
+
+local SECRET_LEAST = 32
+local VALUE_MAX = 3800 -- browsers drop a cookie above 4096 bytes
+
+local M = {}
+
+--- Keys from a secret, or from a list of them: the first seals, all open.
+---@param secret string|string[]
+---@return string[]|nil keys
+---@return string|nil why
+function M.keys(secret)
+  local keys = {}
+  for i, one in ipairs(type(secret) == "table" and secret or { secret }) do
+    if type(one) ~= "string" or #one < SECRET_LEAST then
+      return nil, "secret: " .. SECRET_LEAST .. " random bytes or more, the same in every worker and machine (openssl rand -base64 32)"
+    end
+    keys[i] = core.hmac_sha256(one, "healthauth nginx cookie 1")
+  end
+  if #keys == 0 then return nil, "secret: expected a text or a list of texts" end
+  return keys
+end
+
+--- A cookie's full name.
+---@param name string
+---@param secure boolean
+---@return string
+function M.name(name, secure)
+  return (secure and "__Host-" or "") .. name
+end
+
+--- Every cookie of the request; one that comes twice is none.
+---@return table<string, string>
+function M.all()
+  local found, twice = {}, {}
+  for name, value in (ngx.var.http_cookie or ""):gmatch "([^=;%s]+)=([^;]*)" do
+    if found[name] then twice[name] = true end
+    found[name] = value
+  end
+  for name in next, twice do found[name] = nil end
+  return found
+end
+
+--- What a cookie of ours holds, or nil.
+---@param keys string[]
+---@param name string
+---@param value string|nil
+---@return table|nil
+function M.open(keys, name, value)
+  local sealed = value and #value <= VALUE_MAX and core.base64url_decode(value)
+  if not sealed then return nil end
+  for _, key in ipairs(keys) do
+    local text = core.unseal(key, sealed, name)
+    local held = text and core.json_decode(text)
+    if type(held) == "table" then return held end
+  end
+  return nil
+end
+
+local function add(line)
+  local before = ngx.header["Set-Cookie"]
+  if before == nil then before = {}
+  elseif type(before) == "string" then before = { before } end
+  before[#before + 1] = line
+  ngx.header["Set-Cookie"] = before
+end
+
+--- Sets a sealed cookie; false when it would be too long for a browser.
+---@param keys string[]
+---@param name string
+---@param held table
+---@param seconds integer
+---@param secure boolean
+---@return boolean
+function M.set(keys, name, held, seconds, secure)
+  local value = core.base64url(core.seal(keys[1], core.json_encode(held), name))
+  if #value > VALUE_MAX then return false end
+  add(("%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax%s"):format(name, value, seconds, secure and "; Secure" or ""))
+  return true
+end
+
+--- Takes a cookie away.
+---@param name string
+---@param secure boolean
+function M.drop(name, secure)
+  add(("%s=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax%s"):format(name, secure and "; Secure" or ""))
+end
+
+return M

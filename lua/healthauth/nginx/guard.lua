@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: MIT
+--- guard(session, options) for access_by_lua: lets a request pass when the token in its header is valid at the provider.
+-- No, a repeated, a malformed or a gone token is 401; "could not tell" is 503, never a pass. Forged identity headers never get through.
+
+local answer = require "healthauth.nginx.answer"
+local cache = require "healthauth.nginx.cache"
+local core = require "healthauth.core"
+local metrics = require "healthauth.nginx.metrics"
+local options = require "healthauth.nginx.options"
+
+local KNOWN = {
+  header = { "string", nil, "Conneqt-Instant-Access-Token" }, authorization = { "boolean", nil, false }, cache = { "table" },
+  realm = { "string", nil, "healthauth" }, identity = { "string" }, clear = { "table", nil, {} }, strip = { "boolean", nil, false },
+  retry_after = { "number", nil, 5 },
+}
+local PHASES = { rewrite = true, access = true, content = true }
+local TOKEN_MAX = 4096
+
+local inside = core.inside
+
+-- "X_User" and "x-user" are one name to whatever reads CGI variables behind us.
+local function plain(name)
+  return (name:lower():gsub("_", "-"))
+end
+
+local function token_name(text, who)
+  if not text:find "^[%w!#$%%&'*+%-.^_`|~]+$" then options.refuse("guard", who .. ": expected the name of a header", 5) end
+  return text
+end
+
+local function refuse(self, code, detail, bearer_error)
+  metrics.verified("refused", "none")
+  local challenge = 'Bearer realm="' .. self.realm .. '"'
+  if bearer_error then challenge = challenge .. ', error="' .. bearer_error .. '"' end
+  return answer.problem(401, code, detail, { ["WWW-Authenticate"] = challenge })
+end
+
+local function one(value)
+  if type(value) == "table" then return nil, true end
+  return value
+end
+
+-- The token of the request: token | nil, code, detail, word for the challenge.
+local function take(self, headers)
+  local own, repeated = one(headers[self.header_low])
+  local bearer
+  if self.authorization and self.header_low ~= "authorization" then
+    local value, twice = one(headers.authorization)
+    repeated = repeated or twice
+    if value and own then repeated = true end
+    bearer = value
+  elseif self.header_low == "authorization" then
+    bearer, own = own, nil
+  end
+  if repeated then return nil, "token_repeated", "The request carries more than one token.", "invalid_request" end
+  local token = own
+  if bearer then
+    token = type(bearer) == "string" and bearer:match "^[Bb][Ee][Aa][Rr][Ee][Rr] +([^ ]+)$"
+    if not token then return nil, "token_malformed", "Authorization holds no bearer token.", "invalid_request" end
+  end
+  if token == nil or token == "" then return nil, "token_missing", "The request carries no token." end
+  if type(token) ~= "string" or #token > TOKEN_MAX or token:find "[^\33-\126]" then
+    return nil, "token_malformed", "The token has bytes or a length that no token has.", "invalid_token"
+  end
+  return token
+end
+
+-- Whatever claims to say who the caller is, in any spelling, was not written by us.
+local function clear(self, headers)
+  for name in next, headers do
+    if self.forged[plain(name)] then ngx.req.clear_header(name) end
+  end
+end
+
+local function verify(self, token)
+  local function ask() return self.session:verify(token) end
+  if not self.cache then
+    local valid, err = ask()
+    return valid, err, "none"
+  end
+  return self.cache:verdict(core.hex(core.sha256(self.whose .. token)), ask)
+end
+
+local function run(self)
+  local headers = ngx.req.get_headers(0) -- all of them: the default stops at 100
+  clear(self, headers)
+  local token, code, detail, word = take(self, headers)
+  if not token then return refuse(self, code, detail, word) end
+  local valid, err, how = verify(self, token)
+  if valid == nil and err and err.kind == "argument" and err.code:find("token", 1, true) then
+    return refuse(self, err.code, "The token has bytes or a length that no token has.", "invalid_token")
+  end
+  metrics.verified(valid and "valid" or valid == false and "gone" or "unknown", how)
+  if valid == false then return refuse(self, "token_gone", "The token is not valid any more.", "invalid_token") end
+  if valid == nil then
+    metrics.trouble(self.provider, "verify", err)
+    return answer.problem(503, err.code, "The provider could not tell whether the token is valid.",
+      { ["Retry-After"] = answer.retry_after(err, self.retry_after) })
+  end
+  if self.strip then
+    ngx.req.clear_header(self.header)
+    if self.authorization then ngx.req.clear_header "Authorization" end
+  end
+  if self.identity then ngx.req.set_header(self.identity, core.hex(core.sha256(token)):sub(1, 16)) end
+  return true
+end
+
+local function make(session, given)
+  local self = options.read("guard", given, KNOWN)
+  if type(session) ~= "userdata" then options.refuse("guard", "expected a session", 3) end
+  local ok, provider, base_url, client_id = pcall(inside.identity, session)
+  if not ok then options.refuse("guard", "expected a session that is open", 3) end
+  if not inside.has(session, "verify") then options.refuse("guard", "the provider " .. provider .. " has no verify", 3) end
+  self.session, self.provider = session, provider
+  -- Verdicts of one provider and client never answer for another's.
+  self.whose = table.concat({ "healthauth verdict", provider, base_url, client_id or "" }, "\0") .. "\0"
+  self.header_low = token_name(self.header, "header"):lower()
+  self.forged = {}
+  if self.identity then self.forged[plain(token_name(self.identity, "identity"))] = true end
+  for _, name in ipairs(self.clear) do
+    if type(name) ~= "string" then options.refuse("guard", "clear: expected a list of header names", 3) end
+    self.forged[plain(token_name(name, "clear"))] = true
+  end
+  if self.forged[plain(self.header)] then options.refuse("guard", "clear: the token's own header", 3) end
+  if self.realm:find '["\\%c]' then options.refuse("guard", "realm: expected a text without quotes", 3) end
+  self.cache = self.cache and cache.new(self.cache, inside.timeout(session) + 5)
+  metrics.listen(session)
+  return function() return run(self) end
+end
+
+return options.handler("guard", PHASES, make)

@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: MIT
+--- logout(sessions, options) for content_by_lua: gives the tokens up, forgets the session and takes its cookie away. Only a POST does it (a
+-- link or image of another site cannot); GET shows the button.
+
+local answer = require "healthauth.nginx.answer"
+local browser = require "healthauth.nginx.browser"
+local metrics = require "healthauth.nginx.metrics"
+local options = require "healthauth.nginx.options"
+
+local PHASES = { content = true }
+
+local function run(self)
+  local method = ngx.req.get_method()
+  if method == "GET" or method == "HEAD" then
+    return answer.page(200, "Log out", '<form method="post" action="' .. answer.escape(ngx.var.uri) .. '"><button>Log out</button></form>')
+  elseif method ~= "POST" then
+    return answer.page(405, "Not here", "<p>Only a POST logs out.</p>", { Allow = "GET, HEAD, POST" })
+  end
+  if ngx.var.http_sec_fetch_site == "cross-site" then return answer.page(403, "Not from there", "<p>Another site asked for this.</p>") end
+  local key = self:key()
+  if key then
+    local session = self.sessions:open(key)
+    local ok, err = session:logout { force = true }
+    session:close()
+    if not ok then metrics.trouble(err.provider or "unknown", "logout", err) end
+  end
+  self:forget()
+  return answer.redirect(303, self.after_logout)
+end
+
+return options.handler("logout", PHASES, function(sessions, given)
+  local self = browser.new("logout", sessions, given)
+  return function() return run(self) end
+end)

@@ -1,0 +1,217 @@
+-- SPDX-License-Identifier: MIT
+--- Counters in a shared dictionary, for all workers, and their text for Prometheus. Without hn.init nothing is counted.
+-- Also what the status page shows: the last outcome of each session by fingerprint, the last errors, refreshes by the minute.
+
+local core = require "healthauth.core"
+
+local inside = core.inside
+
+local M = { dict = nil } -- the zone, set by hn.init
+
+local BUCKETS = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 }
+local HELP = {
+  healthauth_events_total = { "counter", "What happened to tokens: issued, refreshed, joined, served_stale, refused, verified, ..." },
+  healthauth_verify_total = { "counter", "Requests at a guard, by verdict and by how it was come by." },
+  healthauth_errors_total = { "counter", "Errors, by provider, operation, kind and code." },
+  healthauth_cache_evictions_total = { "counter", "Verdicts that the zone had to drop for others: it is too small." },
+  healthauth_provider_seconds = { "histogram", "Time that the provider took to answer." },
+  healthauth_lock_wait_seconds = { "histogram", "Time that a request waited for another's verdict." },
+  healthauth_seconds_to_expiry = { "gauge", "Life left in the access token of a session, by fingerprint." },
+}
+local DAY, HISTORY = 86400, 3600
+local MINUTE = 60
+
+local seen = {} -- expiry by fingerprint that this worker has written already
+
+local function label(value)
+  return (tostring(value):gsub("[^%w%-_.:/]", "_"))
+end
+
+-- {a="b",c="d"} of an ordered list of pairs
+local function labels_of(labels)
+  if not labels then return "" end
+  local out = {}
+  for i = 1, #labels, 2 do
+    if labels[i + 1] ~= nil then out[#out + 1] = labels[i] .. '="' .. label(labels[i + 1]) .. '"' end
+  end
+  return #out > 0 and "{" .. table.concat(out, ",") .. "}" or ""
+end
+
+--- Adds to a counter.
+---@param name string
+---@param labels? table  { name, value, name, value, ... }
+---@param by? number
+function M.count(name, labels, by)
+  if M.dict then M.dict:incr("c:" .. name .. labels_of(labels), by or 1, 0) end
+end
+
+--- Puts a time into a histogram.
+---@param name string
+---@param labels? table
+---@param seconds number
+function M.observe(name, labels, seconds)
+  if not M.dict then return end
+  local text = labels_of(labels)
+  local bucket = "+Inf"
+  for _, most in ipairs(BUCKETS) do
+    if seconds <= most then
+      bucket = tostring(most)
+      break
+    end
+  end
+  M.dict:incr("h:" .. name .. text .. " " .. bucket, 1, 0)
+  M.dict:incr("s:" .. name .. text, seconds, 0)
+end
+
+--- A guard's verdict. how: hit, miss, joined, stale, none.
+---@param verdict string
+---@param how string
+function M.verified(verdict, how)
+  M.count("healthauth_verify_total", { "verdict", verdict, "cache", how })
+end
+
+--- An error that a handler met.
+---@param provider string
+---@param operation string
+---@param err table
+function M.trouble(provider, operation, err)
+  if not M.dict then return end
+  M.count("healthauth_errors_total", { "provider", provider, "operation", operation, "kind", err.kind, "code", err.code })
+  M.dict:set("e:" .. label(provider) .. " " .. label(operation) .. " " .. label(err.kind) .. " " .. label(err.code), ngx.time(), DAY)
+end
+
+--- Counts an event of the lifecycle (DESIGN 2.8).
+---@param event table
+function M.event(event)
+  local dict = M.dict
+  if not dict then return end
+  M.count("healthauth_events_total",
+    { "provider", event.provider, "event", event.name, "operation", event.operation, "outcome", event.outcome, "code", event.code })
+  if event.latency then
+    M.observe("healthauth_provider_seconds", { "provider", event.provider, "operation", event.operation }, event.latency)
+  end
+  if event.name == "refreshed" or (event.name == "refused" and event.operation == "refresh") then
+    local minute = math.floor(ngx.time() / MINUTE) * MINUTE
+    dict:incr("r:" .. minute .. (event.name == "refreshed" and ":ok" or ":failed"), 1, 0, HISTORY)
+  end
+  if event.name ~= "verified" then
+    dict:set("k:" .. label(event.key or event.provider), table.concat({
+      label(event.provider), label(event.name), label(event.operation or "-"), label(event.code or "-"), ngx.time() }, " "), DAY)
+  end
+end
+
+--- Hears the events of a session; a listener of the owner's hears them too.
+---@param session userdata
+function M.listen(session)
+  local ctx = inside.context(session)
+  if ctx.on_event == M.event or ctx.nginx_listening then return end
+  local own = ctx.on_event
+  ctx.nginx_listening = true
+  if not own then
+    ctx.on_event = M.event
+    return
+  end
+  ctx.on_event = function(event)
+    M.event(event)
+    own(event)
+  end
+end
+
+--- The same for every session that a `sessions` will open.
+---@param sessions table
+function M.listen_all(sessions)
+  local list = sessions.options
+  if list.on_event == M.event or sessions.nginx_listening then return end
+  local own, copy = list.on_event, {}
+  for name, value in next, list do copy[name] = value end
+  copy.on_event = not own and M.event or function(event)
+    M.event(event)
+    own(event)
+  end
+  sessions.options, sessions.nginx_listening = copy, true
+end
+
+--- Notes when the token of a session expires, once for each new expiry.
+---@param fingerprint string
+---@param expires_at number|nil
+function M.expiry(fingerprint, expires_at)
+  if not M.dict or not expires_at or seen[fingerprint] == expires_at then return end
+  M.dict:set("x:" .. label(fingerprint), expires_at, math.max(1, expires_at - ngx.time() + MINUTE))
+  seen = { [fingerprint] = expires_at } -- one is enough for the common case of one session
+end
+
+--- All that is kept under a first letter: key without it, value.
+---@param letter string
+---@return table[]
+function M.list(letter)
+  local out = {}
+  for _, name in ipairs(M.dict:get_keys(0)) do
+    if name:sub(1, 2) == letter .. ":" then
+      local value = M.dict:get(name)
+      if value ~= nil then out[#out + 1] = { name:sub(3), value } end
+    end
+  end
+  table.sort(out, function(a, b) return a[1] < b[1] end)
+  return out
+end
+
+local function shown(number)
+  return number % 1 == 0 and string.format("%.0f", number) or string.format("%.6f", number)
+end
+
+local function with(labels, more)
+  if labels == "" then return "{" .. more .. "}" end
+  return labels:sub(1, -2) .. "," .. more .. "}"
+end
+
+-- name -> list of lines
+local function histograms(lines)
+  local found, sums = {}, {}
+  for _, pair in ipairs(M.list "h") do
+    local series, bucket = pair[1]:match "^(.-) (%S+)$"
+    found[series] = found[series] or {}
+    found[series][bucket] = pair[2]
+  end
+  for _, pair in ipairs(M.list "s") do sums[pair[1]] = pair[2] end
+  for series, counts in next, found do
+    local name, labels = series:match "^([%w_]+)(.*)$"
+    local out, total = lines[name] or {}, 0
+    for _, most in ipairs(BUCKETS) do
+      total = total + (counts[tostring(most)] or 0)
+      out[#out + 1] = name .. "_bucket" .. with(labels, 'le="' .. most .. '"') .. " " .. shown(total)
+    end
+    total = total + (counts["+Inf"] or 0)
+    out[#out + 1] = name .. "_bucket" .. with(labels, 'le="+Inf"') .. " " .. shown(total)
+    out[#out + 1] = name .. "_sum" .. labels .. " " .. shown(sums[series] or 0)
+    out[#out + 1] = name .. "_count" .. labels .. " " .. shown(total)
+    lines[name] = out
+  end
+end
+
+--- The whole in the text format of Prometheus.
+---@return string
+function M.text()
+  local lines = {}
+  for _, pair in ipairs(M.list "c") do
+    local name = pair[1]:match "^[%w_]+"
+    lines[name] = lines[name] or {}
+    lines[name][#lines[name] + 1] = pair[1] .. " " .. shown(pair[2])
+  end
+  histograms(lines)
+  for _, pair in ipairs(M.list "x") do
+    local name = "healthauth_seconds_to_expiry"
+    lines[name] = lines[name] or {}
+    lines[name][#lines[name] + 1] = name .. '{key="' .. pair[1] .. '"} ' .. shown(pair[2] - ngx.time())
+  end
+  local names, out = {}, {}
+  for name in next, lines do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local help = HELP[name] or { "untyped", "" }
+    out[#out + 1] = "# HELP " .. name .. " " .. help[2] .. "\n# TYPE " .. name .. " " .. help[1]
+    out[#out + 1] = table.concat(lines[name], "\n")
+  end
+  return table.concat(out, "\n") .. "\n"
+end
+
+return M

@@ -1,0 +1,84 @@
+-- SPDX-License-Identifier: MIT
+--- What the handlers share at their edge: options are checked with their names, phases are checked, and a handler made while nginx starts
+-- is a function for later, while one that is asked for inside a request runs at once.
+
+local M = {}
+
+local STARTING = { init = true, init_worker = true }
+
+--- Raises the same way everywhere: who, what, and what to do.
+---@param who string
+---@param why string
+---@param level integer as error counts it, from the caller
+function M.refuse(who, why, level)
+  error("healthauth.nginx." .. who .. ": " .. why, (level or 1) + 1)
+end
+
+--- Checks options against { name = { type, default | "required" } }; a type may be "a|b".
+---@param who string
+---@param options any
+---@param known table
+---@return table copy
+function M.read(who, options, known)
+  if options == nil then options = {} end
+  if type(options) ~= "table" then M.refuse(who, "expected a table of options", 4) end
+  local out = {}
+  for name, value in next, options do
+    local want = known[name]
+    if not want then M.refuse(who, "unknown option '" .. tostring(name) .. "'", 4) end
+    if not ("|" .. want[1] .. "|"):find("|" .. type(value) .. "|", 1, true) then
+      M.refuse(who, name .. ": expected a " .. want[1]:gsub("|", " or a ") .. ", got a " .. type(value), 4)
+    end
+    if type(value) == "number" and not (value >= 0 and value < 1e9) then M.refuse(who, name .. ": out of range", 4) end
+    out[name] = value
+  end
+  for name, want in next, known do
+    if out[name] == nil then
+      if want[2] == "required" then M.refuse(who, "option '" .. name .. "' is required", 4) end
+      out[name] = want[3]
+    end
+  end
+  return out
+end
+
+--- The shared dictionary of that name; raises with the line that is missing in nginx.conf.
+---@param who string
+---@param name string
+---@param least integer  bytes that make sense
+---@return table
+function M.dict(who, name, least)
+  local dict = ngx.shared and ngx.shared[name]
+  if not dict then
+    M.refuse(who, "there is no zone '" .. name .. "': write 'lua_shared_dict " .. name .. " 10m;' into the http block of nginx.conf", 4)
+  end
+  if dict.capacity and dict:capacity() < least then
+    M.refuse(who, ("the zone '%s' has %d bytes, fewer than the %d that make sense: make its lua_shared_dict larger"):format(
+      name, dict:capacity(), least), 4)
+  end
+  return dict
+end
+
+--- Turns make(subject, options) -> function into what users call.
+---@param who string
+---@param phases table  where it may run
+---@param make fun(subject: any, options: table|nil): function
+---@return function
+function M.handler(who, phases, make)
+  return function(subject, options)
+    local run = make(subject, options)
+    local function checked()
+      local phase = ngx.get_phase()
+      if not phases[phase] then
+        local names = {}
+        for name in next, phases do names[#names + 1] = name .. "_by_lua" end
+        table.sort(names)
+        M.refuse(who, "cannot work in the phase " .. phase .. "; call it in " .. table.concat(names, " or "), 2)
+      end
+      return run()
+    end
+    if STARTING[ngx.get_phase()] then return checked end
+    return checked()
+  end
+end
+
+return M

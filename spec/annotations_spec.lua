@@ -185,3 +185,25 @@ describe("lua/healthauth/meta", function()
     end)
   end
 end)
+
+describe("a type that an annotation names", function()
+  it("is declared by some file", function()
+    local declared, used = {}, {}
+    for _, path in ipairs(files_under(ROOT .. "lua", {})) do
+      for at, line in ipairs(lines_of(path)) do
+        local name = line:match "^%-%-%-@class ([%w_.]+)" or line:match "^%-%-%-@alias ([%w_.]+)"
+        if name then declared[name] = true end
+        if line:match "^%-%-%-@[pfrac]" then
+          for word in line:gmatch "healthauth%.[%w_.]*[%w_]" do used[word] = used[word] or path:sub(#ROOT + 1) .. ":" .. at end
+        end
+      end
+    end
+    local unknown = {}
+    for name, where in pairs(used) do
+      if not declared[name] and name:match "^healthauth%.[A-Z]" then unknown[#unknown + 1] = name .. " in " .. where end
+    end
+    table.sort(unknown)
+    assert.is_true(declared["healthauth.Error"])
+    assert.are.equal("", table.concat(unknown, "\n"))
+  end)
+end)

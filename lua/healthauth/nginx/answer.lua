@@ -40,6 +40,7 @@ end
 ---@param code string     a word of docs/errors.md
 ---@param detail string
 ---@param headers? table
+---@return any  what ngx.exit answers
 function M.problem(status, code, detail, headers)
   local body = core.json_encode { type = "about:blank", title = TITLES[status], status = status, code = code, detail = detail }
   return send(status, "application/problem+json", body, headers)
@@ -50,6 +51,7 @@ end
 ---@param title string
 ---@param html string
 ---@param headers? table
+---@return any  what ngx.exit answers
 function M.page(status, title, html, headers)
   headers = headers or {}
   headers["Content-Security-Policy"] = POLICY
@@ -61,6 +63,7 @@ end
 --- Ends the request by sending the browser elsewhere.
 ---@param status integer  302 or 303
 ---@param url string
+---@return any  what ngx.exit answers
 function M.redirect(status, url)
   return send(status, "text/html; charset=utf-8", "", { Location = url, ["Referrer-Policy"] = "no-referrer" })
 end

@@ -56,16 +56,20 @@ function M.new(who, sessions, given)
 end
 
 --- Whether cookies are for https only.
+---@return boolean
 function Browser:is_secure()
   if self.secure ~= nil then return self.secure end
   return ngx.var.scheme == "https"
 end
 
 --- A session key that nobody can guess.
+---@return string
 function Browser:new_key() -- luacheck: ignore 212
   return string.format("%d.%s", ngx.time(), core.hex(core.random(20)))
 end
 
+--- The name of the cookie that holds the session key.
+---@return string
 function Browser:session_cookie()
   return cookie.name(self.cookie .. "_session", self:is_secure())
 end
@@ -79,10 +83,14 @@ function Browser:key()
   return held.k
 end
 
+--- Gives the browser its session key.
+---@param key string
+---@return boolean
 function Browser:remember(key)
   return cookie.set(self.keys, self:session_cookie(), { k = key, t = ngx.time() }, self.lifetime, self:is_secure())
 end
 
+--- Takes the session key from the browser.
 function Browser:forget()
   cookie.drop(self:session_cookie(), self:is_secure())
 end
@@ -127,6 +135,8 @@ function Browser:attempt(state)
   return held
 end
 
+--- Takes one login attempt from the browser.
+---@param state string
 function Browser:drop_attempt(state)
   cookie.drop(self:attempt_name(state), self:is_secure())
 end

@@ -31,11 +31,13 @@ function M.init(given)
 end
 
 --- Content handler: the counters for Prometheus.
+---@return any  nothing of use
 function M.metrics()
   return require("healthauth.nginx.status").metrics()
 end
 
 --- Content handler: the status page. Show it to the owner only.
+---@return any  nothing of use
 function M.status()
   return require("healthauth.nginx.status").status()
 end

@@ -39,6 +39,8 @@ function Transport:wait(seconds) -- luacheck: ignore 212
   if PHASES[ngx.get_phase()] or ngx.get_phase() == "timer" then ngx.sleep(seconds) end
 end
 
+--- Nothing to close: the pool is nginx's.
+---@return true
 function Transport:close() -- luacheck: ignore 212
   return true
 end

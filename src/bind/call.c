@@ -95,7 +95,7 @@ static void call_headers(lua_State *L, struct lha_exchange *x, int args) {
 
 const char *lha_call_build(lua_State *L, struct lha_exchange *x, int args, const char **why) {
   const char *provider = x->session->provider->name, *code;
-  size_t n, i;
+  size_t n = 0, i;
   rawfield(L, args, "method");
   if (lua_isnil(L, -1)) {
     snprintf(x->call_method, sizeof x->call_method, "GET");

@@ -78,7 +78,8 @@ local function send(session, ctx, operation, exchange, mark)
 end
 
 -- Why the session's refresh token is not to be sent: nil, err; or true when it may be.
-local function may_send(session, ctx, journal)
+local function may_send(session, ctx, found)
+  local journal = found and found.journal
   local state = inside.state(session)
   if state.client_credentials then return true end
   local mark = fingerprint(session)
@@ -89,6 +90,9 @@ local function may_send(session, ctx, journal)
   if same and journal.id ~= nil and journal.id == ctx.unposted then return true end
   if same then inside.set_unknown(session, true) end
   if same or state.unknown then return M.unknown(session) end
+  if ctx.version and not found and not ctx.dirty then -- somebody else may have used this token before: it cannot be known
+    return fail(session, "refresh", "argument", "no_token", "the stored tokens are gone: given up elsewhere, or lost", "reauthorize")
+  end
   return true
 end
 
@@ -161,10 +165,9 @@ local function under_lease(level, session, ctx, args, want, forced)
   if state and not state.can_refresh and not (args and args.refresh_token) then
     return fail(session, operation, "argument", "no_token", "there is no token to refresh with", "reauthorize")
   end
-  local journal = found and found.journal
-  local fine, why = may_send(session, ctx, journal)
+  local fine, why = may_send(session, ctx, found)
   if not fine and not forced then return nil, why end
-  return send_fenced(level + 1, session, ctx, operation, args, version, not fine and journal or nil)
+  return send_fenced(level + 1, session, ctx, operation, args, version, not fine and found and found.journal or nil)
 end
 
 -- Another holds the lease: wait a step, then see whether its record has what we want.

@@ -8,8 +8,8 @@ local script = {}
 --- one: does not wait for the request's body), {"keep"} (serve the next request), {"close"}, {"cut"} (without TLS's goodbye), {"reset"}.
 --- Behind the last one the connection is closed.
 --- expect: {status, body, close_delimited} or {kind, code, outcome}, or any = a list of such failures.
---- more: method, body, headers, timeout, connect_timeout, limits, tls; on: the one listener, scheme: not that listener's own; prime: so many
---- requests of the same shape go before; settle: the server's steps are waited for; count: how often the server may have seen it;
+--- more: method, body, headers, timeout, connect_timeout, limits, tls; on: the one listener, scheme: not that listener's own; prime: so
+--- many requests of the same shape go before; settle: the server's steps are waited for; count: how often the server may have seen it;
 --- turns: steps for the first, second, ... request of one connection.
 ---@param name string
 ---@param steps table

@@ -66,6 +66,19 @@ end
 io.write("alive ", signals "SigPnd", " ", signals "ShdPnd", " ", signals "SigBlk")
 ]]
 
+-- What a program starts must not get the connections.
+local CHILDREN = PRELUDE .. [[
+local function inherited()
+  local pipe = io.popen("ls -l /proc/self/fd")
+  local text = pipe:read("*a")
+  pipe:close()
+  return select(2, text:gsub("socket:", ""))
+end
+local before = inherited()
+get(transport, "/good") get(transport, "/good", secure)
+io.write(inherited() - before)
+]]
+
 local MEMORY = PRELUDE .. [[
 local function peak()
   local file = assert(io.open("/proc/self/status"))
@@ -110,6 +123,10 @@ describe("the curl transport in its process", function()
 
   it("survives peers that go away while it writes", function()
     assert.are.equal("alive 0000000000000000 0000000000000000 0000000000000000", go(process.runtime, PIPE))
+  end)
+
+  it("gives no connection to a program that it starts", function()
+    assert.are.equal("0", go(process.runtime, CHILDREN))
   end)
 
   if not (os.getenv("HEALTHAUTH_BUILD") or ""):find("asan", 1, true) then -- the sanitizer's own memory would be measured

@@ -2,10 +2,8 @@
 /* The HTTP/1.1 response reader: each sample is fed whole, byte by byte and cut at every point; the answer must not change. */
 #include "base/http1.h"
 
-#include <stdlib.h>
-
-#include "base/alloc.h"
 #include "check.h"
+#include "failing.h"
 
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
 #define CHUNKED OK_LINE "Transfer-Encoding: chunked\r\n\r\n"
@@ -281,47 +279,30 @@ static void fields(void) {
   ha_http1_free(&r);
 }
 
-/* ---- every allocation fails in turn: no half answer, no leak ---- */
-
-static long allowed, blocks;
-
-static void *counted_alloc(size_t size) {
-  if (allowed == 0) return NULL;
-  allowed--;
-  blocks++;
-  return malloc(size);
-}
-
-static void counted_release(void *block, size_t size) {
-  (void)size;
-  blocks--;
-  free(block);
-}
-
+/* Every allocation fails in turn: no half answer, no leak, nothing left unwiped. */
 static void no_memory(void) {
-  static const struct ha_allocator counted = {counted_alloc, counted_release};
   size_t i;
-  ha_alloc_use(&counted);
   for (i = 0; i < sizeof SAMPLES / sizeof *SAMPLES; i++) {
-    long turn, done = 0;
+    size_t turn;
+    bool done = false;
     if (SAMPLES[i].verdict != WHOLE) continue;
     CHECK_CASE(SAMPLES[i].name);
-    for (turn = 0; turn < 200 && !done; turn++) {
+    for (turn = 1; turn < 200 && !done; turn++) {
       struct ha_http1 r;
       size_t used;
       enum ha_status rc;
-      allowed = turn;
+      failing_start(turn);
       ha_http1_init(&r, MAX_HEADERS, MAX_BODY, SAMPLES[i].head);
       rc = ha_http1_feed(&r, SAMPLES[i].text, strlen(SAMPLES[i].text), &used);
       CHECK(rc == HA_OK || (rc == HA_NOMEM && r.fault == HA_HTTP1_NO_MEMORY));
       done = rc == HA_OK;
       ha_http1_free(&r);
-      CHECK_EQ_INT(blocks, 0);
+      CHECK_EQ_INT(failing_stop(), 0);
+      CHECK_EQ_INT(failing_bad, 0);
     }
     CHECK(done);
   }
   CHECK_CASE("");
-  ha_alloc_use(NULL);
 }
 
 int main(void) {

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of the curl transport that no server can show: memory that fails, signals, a resolver that lies. Nothing leaves loopback. */
+#define _POSIX_C_SOURCE 200809L
+#include "sys/curl.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "check.h"
+#include "failing.h"
+#include "sys/curl_parts.h"
+
+static const char *why;
+
+#define TEXT(s) (s), sizeof(s) - 1
+
+static enum ha_status fill(struct ha_curl_request *q) {
+  enum ha_status rc = ha_curl_request_method(q, TEXT("POST"), &why);
+  if (rc == HA_OK) rc = ha_curl_request_url(q, TEXT("http://localhost:1/path"), &why);
+  if (rc == HA_OK) rc = ha_curl_request_header(q, TEXT("X-Key"), TEXT("value"), &why);
+  if (rc == HA_OK) rc = ha_curl_request_header(q, TEXT("X-Empty"), TEXT(""), &why);
+  if (rc == HA_OK) rc = ha_curl_request_body(q, TEXT("a=b"), &why);
+  if (rc == HA_OK) rc = ha_curl_request_proxy(q, TEXT("http://user:pass%20word@localhost:1"), &why);
+  if (rc == HA_OK) rc = ha_secret_set(&q->key_password, TEXT("secret"));
+  q->timeout = q->connect_timeout = 1;
+  q->max_body = q->max_headers = 1000;
+  return rc;
+}
+
+static void request_without_memory(void) {
+  size_t turn;
+  bool whole = false;
+  for (turn = 1; turn < 100 && !whole; turn++) {
+    struct ha_curl_request q;
+    enum ha_status rc;
+    failing_start(turn);
+    ha_curl_request_init(&q);
+    rc = fill(&q);
+    CHECK(rc == HA_OK || rc == HA_NOMEM);
+    whole = rc == HA_OK;
+    if (whole) {
+      CHECK_EQ_INT(ha_curl_request_check(&q, &why), HA_OK);
+      CHECK_EQ_STR(q.proxy_user.data, "user");
+      CHECK_EQ_STR(q.proxy_password.data, "pass word");
+      CHECK_EQ_STR(q.proxy.text.data, "http://localhost:1/");
+    }
+    ha_curl_request_free(&q);
+    ha_curl_request_free(&q);
+    CHECK_EQ_INT(failing_stop(), 0);
+    CHECK_EQ_INT(failing_bad, 0);
+  }
+  CHECK(whole && turn > 5);
+}
+
+/* No memory for the handle: nothing was sent, and the next exchange works as well as it can on a port where nobody listens. */
+static void transport_without_memory(void) {
+  struct ha_curl t = {NULL};
+  struct ha_curl_request q;
+  struct ha_http1 answer;
+  struct ha_curl_failure f;
+  ha_curl_request_init(&q);
+  CHECK_EQ_INT(fill(&q), HA_OK);
+  ha_http1_init(&answer, 1000, 1000, false);
+  failing_start(1);
+  CHECK(!ha_curl_perform(&t, &q, &answer, &f));
+  CHECK_EQ_STR(f.code, "out_of_memory");
+  CHECK_EQ_STR(f.outcome, "not_sent");
+  CHECK(t.handle == NULL);
+  CHECK_EQ_INT(failing_stop(), 0);
+  CHECK(!ha_curl_perform(&t, &q, &answer, &f));
+  CHECK_EQ_STR(f.code, "proxy_failed");
+  CHECK_EQ_STR(f.outcome, "not_sent");
+  ha_curl_close(&t);
+  ha_curl_close(&t);
+  ha_http1_free(&answer);
+  ha_curl_request_free(&q);
+}
+
+/* http, and a resolver that answers with an address of somebody else: no socket is opened. 192.0.2.1 is nobody's (RFC 5737). */
+static void lying_resolver(void) {
+  struct ha_curl_request q;
+  struct ha_http1 answer;
+  struct ha_curl_handle handle;
+  struct ha_curl_exchange x;
+  struct ha_curl_failure f;
+  struct curl_slist *lie = curl_slist_append(NULL, "localhost:1:192.0.2.1");
+  CURL *easy = curl_easy_init();
+  CURLcode code;
+  size_t i;
+  memset(&handle, 0, sizeof handle);
+  for (i = 0; i < HA_CURL_LINKS; i++) handle.links[i] = -1;
+  memset(&x, 0, sizeof x);
+  memset(&f, 0, sizeof f);
+  ha_curl_request_init(&q);
+  CHECK_EQ_INT(ha_curl_request_method(&q, TEXT("GET"), &why), HA_OK);
+  CHECK_EQ_INT(ha_curl_request_url(&q, TEXT("http://localhost:1/"), &why), HA_OK);
+  q.timeout = q.connect_timeout = 0.3;
+  ha_http1_init(&answer, 1000, 1000, false);
+  x.request = &q;
+  x.answer = &answer;
+  x.handle = &handle;
+  CHECK_EQ_INT(ha_curl_setup(easy, &x), CURLE_OK);
+  CHECK_EQ_INT(curl_easy_setopt(easy, CURLOPT_RESOLVE, lie), CURLE_OK);
+  code = curl_easy_perform(easy);
+  CHECK(code != CURLE_OK);
+  CHECK(x.foreign_peer);
+  ha_curl_verdict(&f, code, &x);
+  CHECK_EQ_STR(f.code, "connect_failed");
+  CHECK_EQ_STR(f.outcome, "not_sent");
+  for (i = 0; i < HA_CURL_LINKS; i++) CHECK_EQ_INT(handle.links[i], -1);
+  curl_easy_cleanup(easy);
+  curl_slist_free_all(lie);
+  ha_curl_setup_free(&x);
+  ha_http1_free(&answer);
+  ha_curl_request_free(&q);
+}
+
+static volatile sig_atomic_t arrived;
+
+static void on_pipe(int number) {
+  (void)number;
+  arrived++;
+}
+
+static bool blocked(void) {
+  sigset_t now;
+  return pthread_sigmask(SIG_BLOCK, NULL, &now) == 0 && sigismember(&now, SIGPIPE) == 1;
+}
+
+static void signals(void) {
+  struct ha_curl_signals s;
+  struct sigaction action;
+  sigset_t pipe_only;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_pipe;
+  CHECK_EQ_INT(sigaction(SIGPIPE, &action, NULL), 0);
+
+  ha_curl_signals_hold(&s); /* one of ours: gone afterwards */
+  CHECK(blocked());
+  CHECK_EQ_INT(raise(SIGPIPE), 0);
+  ha_curl_signals_release(&s);
+  CHECK(!blocked());
+  CHECK_EQ_INT(arrived, 0);
+
+  ha_curl_signals_hold(&s); /* none came */
+  ha_curl_signals_release(&s);
+  ha_curl_signals_release(&s);
+  CHECK(!blocked());
+  CHECK_EQ_INT(arrived, 0);
+
+  CHECK_EQ_INT(sigemptyset(&pipe_only), 0); /* the program holds one back itself: it stays */
+  CHECK_EQ_INT(sigaddset(&pipe_only, SIGPIPE), 0);
+  CHECK_EQ_INT(pthread_sigmask(SIG_BLOCK, &pipe_only, NULL), 0);
+  CHECK_EQ_INT(raise(SIGPIPE), 0);
+  ha_curl_signals_hold(&s);
+  ha_curl_signals_release(&s);
+  CHECK(blocked());
+  CHECK_EQ_INT(arrived, 0);
+  CHECK_EQ_INT(pthread_sigmask(SIG_UNBLOCK, &pipe_only, NULL), 0);
+  CHECK_EQ_INT(arrived, 1);
+}
+
+static void refusals(void) {
+  static const struct { const char *url; enum ha_status rc; } rows[] = {
+    {"http://localhost/", HA_OK},   {"http://127.0.0.1:8080/x?y", HA_OK}, {"https://example.org/", HA_OK},
+    {"http://example.org/", HA_BAD}, {"http://127.0.0.1.example.org/", HA_BAD}, {"gopher://localhost/", HA_BAD}, {"", HA_BAD}};
+  size_t i;
+  for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct ha_curl_request q;
+    CHECK_CASE(rows[i].url);
+    ha_curl_request_init(&q);
+    CHECK_EQ_INT(ha_curl_request_url(&q, rows[i].url, strlen(rows[i].url), &why), rows[i].rc);
+    ha_curl_request_free(&q);
+  }
+  CHECK_CASE("");
+}
+
+int main(void) {
+  CHECK(ha_curl_global());
+  CHECK(ha_curl_version()[0] >= '7');
+  refusals();
+  request_without_memory();
+  transport_without_memory();
+  lying_resolver();
+  signals();
+  return check_done();
+}

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- The served sandbox (tools/sandbox-server) for nginx specs, and the operator's orders to it.
 
+local browser = require "healthauth.sandbox.browser"
 local core = require "healthauth.core"
+local curl = require "healthauth.transports.curl"
 local process = require "spec.support.process"
 
 local Sandbox = {}
@@ -36,6 +38,14 @@ function Sandbox:control(word, fields)
     core.json_encode(fields or {}), self.http .. "/control/" .. word }
   assert(code == 0, err)
   return assert(core.json_decode(out), out)
+end
+
+--- Plays the person at the provider's login: the address that the browser is sent back to.
+function Sandbox:consent(url, decision, person)
+  return browser.consent(url, decision or "allow", function(request)
+    return curl.shared():perform { method = request.method, url = request.url, headers = request.headers, timeout = 10, connect_timeout = 5,
+      tls = { ca_file = self.ca } }
+  end, person)
 end
 
 function Sandbox:count(operation)

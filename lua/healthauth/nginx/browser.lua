@@ -112,6 +112,8 @@ end
 ---@return boolean
 function Browser:keep_attempt(pending, return_to)
   local prefix, secure, kept = attempt_prefix(self), self:is_secure(), {}
+  local attempt = { p = pending, r = return_to, t = ngx.time() }
+  if not cookie.set(self.keys, self:attempt_name(pending.state), attempt, ATTEMPT_SECONDS, secure) then return false end
   for name, value in next, cookie.all() do
     if name:sub(1, #prefix) == prefix then
       local held = cookie.open(self.keys, name, value)
@@ -121,8 +123,7 @@ function Browser:keep_attempt(pending, return_to)
   end
   table.sort(kept, function(a, b) return a[2] > b[2] end)
   for i = self.attempts, #kept do cookie.drop(kept[i][1], secure) end
-  local held = { p = pending, r = return_to, t = ngx.time() }
-  return cookie.set(self.keys, self:attempt_name(pending.state), held, ATTEMPT_SECONDS, secure)
+  return true
 end
 
 --- The attempt that waits for this state: { p = pending, r = return_to } | nil.

@@ -64,8 +64,8 @@ local function run(self)
   session:close()
   if not tokens then return failed(self, state, err) end
   if old then self.sessions:drop(old) end
-  self:drop_attempt(state)
   self:remember(key)
+  self:drop_attempt(state)
   return answer.redirect(302, attempt.r)
 end
 

@@ -1,0 +1,153 @@
+-- SPDX-License-Identifier: MIT
+-- bearer in a real nginx with four workers: one refresh whatever happens, and nobody waits longer than the lease.
+
+local nginx = require "spec.nginx.server"
+local people = require "spec.nginx.people"
+local process = require "spec.support.process"
+local sandbox = require "spec.nginx.sandbox"
+
+local LIFE = 1000
+
+describe("the bearer in nginx", function()
+  local server, box, person
+
+  setup(function()
+    box = sandbox.start { pkb = { access_lifetime = LIFE } }
+    server = nginx.start { http = people.HTTP, values = { SANDBOX = box.http, MORE = "",
+      STORE = 'healthauth.stores.shared_dict { name = "sessions" }' } }
+  end)
+
+  teardown(function()
+    if server then server:stop() end
+    if box then box:stop() end
+  end)
+
+  local skew = 0
+  -- The sessions' clock goes on; the sandbox's need not.
+  local function pass(seconds)
+    skew = skew + seconds
+    assert.equal("ok", server:get("/skew?by=" .. skew).body)
+  end
+
+  before_each(function()
+    person = people.browser(server, box)
+    assert.equal(302, person:login().status)
+  end)
+
+  local function refreshes()
+    return box:count "pkb.refresh"
+  end
+
+  local function cookie()
+    return { "Cookie: ha_session=" .. process.read(person.jar):match "ha_session\t(%S+)" }
+  end
+
+  it("sends one refresh for 400 requests at once on an expired session", function()
+    local before = refreshes()
+    box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 0.5 })
+    pass(LIFE + 1)
+    local started = os.time()
+    local statuses = server:burst("/app", 400, cookie())
+    assert.same({ ["200"] = 400 }, statuses)
+    assert.equal(before + 1, refreshes())
+    assert.equal(0, box:control("count", { operation = "pkb.refresh" }).replays)
+    assert.is_true(os.time() - started < 15)
+  end)
+
+  it("renews ahead in a timer, so that no request waits", function()
+    local before, old = refreshes(), person:get("/app").body
+    pass(LIFE - 10) -- within the margin of 60 s
+    box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 1 })
+    local took = tonumber(process.capture(("curl -s -o /dev/null -w '%%{time_total}' -H '%s' %s"):format(cookie()[1], server:url "/app")))
+    assert.is_true(took < 0.5, "waited " .. took)
+    assert.equal(old, person:get("/app").body)
+    assert.is_true(nginx.wait_for(5, function() return person:get("/app").body ~= old end))
+    assert.equal(before + 1, refreshes())
+    assert.equal(200, person:get("/app").status)
+  end)
+
+  it("answers 401 when the session is over at the provider", function()
+    local token = person:get("/app").body:match "^Bearer (%S+)$"
+    box:control("revoke", { token = token })
+    pass(LIFE + 1)
+    local response = person:get "/app"
+    assert.equal(401, response.status)
+    assert.truthy(response.body:find("invalid_grant", 1, true), response.body)
+    local page = person:get("/app", { headers = { "Accept: text/html" } })
+    assert.same({ 302, "/login?return_to=%2Fapp" }, { page.status, page.headers.location })
+  end)
+
+  it("answers 503 while the provider is down, and goes on afterwards", function()
+    pass(LIFE + 1)
+    box:control("fault", { kind = "rate_limit", provider = "pkb", operation = "refresh", retry_after = 3, times = 1 })
+    local response = person:get "/app"
+    assert.equal(503, response.status)
+    assert.equal("3", response.headers["retry-after"])
+    assert.equal(200, person:get("/app").status)
+  end)
+
+  it("delays nobody beyond the lease's life when the worker that held it is killed", function()
+    pass(LIFE + 1)
+    local before = refreshes()
+    box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 2 })
+    local stranded = person.jar .. ".out"
+    os.execute(("curl -s -o /dev/null -H '%s' %s >%s 2>&1 &"):format(cookie()[1], server:url "/app", stranded))
+    assert.is_true(nginx.wait_for(3, function() return refreshes() == before + 1 end))
+    local other = people.browser(server, box)
+    for _, pid in ipairs(server:workers()) do server:signal("KILL", pid) end -- the holder is one of them; the master starts others
+    assert.is_true(nginx.wait_for(5, function() return #server:workers() == 4 end))
+    local started = os.time()
+    local statuses = server:burst("/app", 20, cookie())
+    -- The refresh left and its answer is lost: PKB's token may be spent, so it is never sent again.
+    assert.same({ ["401"] = 20 }, statuses)
+    assert.is_true(os.time() - started <= 7, "waited longer than the lease of 4 s")
+    assert.equal(before + 1, refreshes())
+    assert.equal(0, box:control("count", { operation = "pkb.refresh" }).replays)
+    assert.equal(302, other:login().status) -- and nobody else is touched
+    assert.equal(200, other:get("/app").status)
+    process.sleep(1.5)
+  end)
+
+  it("loses no session and no request when nginx reloads under load", function()
+    local out = person.jar .. ".load"
+    os.execute(([[
+      (curl -s -Z --parallel-immediate --parallel-max 20 -o /dev/null -w '%%{http_code}\n' -H '%s' '%s?n=[1-1500]' >%s 2>/dev/null
+      echo end >>%s) &
+    ]]):format(cookie()[1], server:url "/app", out, out))
+    for _ = 1, 2 do
+      process.sleep(0.25)
+      server:signal "HUP"
+    end
+    assert.is_true(nginx.wait_for(30, function() return (process.read(out) or ""):find "end" end))
+    local statuses, others = 0, {}
+    for line in process.read(out):gmatch "[^\n]+" do
+      if line == "200" then statuses = statuses + 1
+      elseif line ~= "end" then others[#others + 1] = line end
+    end
+    assert.same({ 1500, "" }, { statuses, table.concat(others, "\n"):sub(1, 400) })
+    assert.equal(200, person:get("/app").status)
+    assert.is_true(nginx.wait_for(10, function() return #server:workers() == 4 end))
+  end)
+
+  it("shows metrics and the status page, without any secret", function()
+    local token = person:get("/app").body:match "^Bearer (%S+)$"
+    local text = server:get("/metrics").body
+    for _, line in ipairs { 'event="issued",operation="exchange",outcome="answered"', 'event="refreshed",operation="refresh"', 'event="joined"',
+      'event="refused",operation="refresh"', "healthauth_seconds_to_expiry{key=", 'code="invalid_grant"' } do
+      assert.truthy(text:find(line, 1, true), line .. " is not in\n" .. text)
+    end
+    for line in text:gmatch "[^\n]+" do
+      local comment, plain = line:find "^# %u+ [%w_]+ ?", line:find "^[%w_]+ [%d.e+-]+$"
+      assert.truthy(comment or plain or line:find '^[%w_]+{[%w_]+="[^"]*".*} [%d.e+-]+$', line)
+    end
+    local page = server:get "/status"
+    assert.equal("text/html; charset=utf-8", page.headers["content-type"])
+    for _, words in ipairs { "<h2>Sessions</h2>", "<svg role=\"img\"", "<rect ", "invalid_grant", "pkb" } do
+      assert.truthy(page.body:find(words, 1, true), words)
+    end
+    assert.is_nil(page.body:find("<script", 1, true) or page.body:find("http://", 1, true) or page.body:find("https://", 1, true))
+    for _, secret in ipairs { token, cookie()[1]:match "=(.*)" } do
+      assert.is_nil(text:find(secret, 1, true) or page.body:find(secret, 1, true) or server:log():find(secret, 1, true))
+    end
+  end)
+end)

@@ -6,10 +6,8 @@ cd "$(dirname "$0")/.." || exit 2
 . tools/common.sh
 build=${1:-build/asan}; shift
 [ $# -gt 0 ] || set -- $(cd test/c && ls *_test.c | sed 's/\.c$//')
-case $build in
-  build/cov) flags=(-O0 -g --coverage); target=build-cov ;;
-  *) flags=(-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer); target=build-asan ;;
-esac
+compile=(-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined); link=("${compile[@]}") target=build-asan
+if [ "$build" = build/cov ]; then compile=(-O0 -g) link=(--coverage) target=build-cov; fi # the programs themselves are not counted
 mkdir -p "$build/test"
 warn=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Werror)
 
@@ -20,9 +18,8 @@ for name; do
   mapfile -t libs < <(libraries ${more[@]+"${more[@]}"})
   mapfile -t built < <(objects "$build" src/base/*.c ${more[@]+"${more[@]}"})
   make -s --no-print-directory "$target" ONLY="${built[*]}" >"$log" 2>&1 || { echo "== $name: its parts do not build"; cat "$log"; failed=$((failed + 1)); continue; }
-  # The program itself is not counted in coverage, so only the link takes --coverage.
-  gcc -std=c99 "${warn[@]}" -Isrc -Itest/c "${flags[@]/--coverage/}" -c -o "$build/test/$name.o" "$file" ${lua[@]+"${lua[@]}"} 2>"$log" &&
-    gcc "${flags[@]}" -o "$build/test/$name" "$build/test/$name.o" "${built[@]}" \
+  gcc -std=c99 "${warn[@]}" -Isrc -Itest/c "${compile[@]}" -c -o "$build/test/$name.o" "$file" ${lua[@]+"${lua[@]}"} 2>"$log" &&
+    gcc "${link[@]}" -o "$build/test/$name" "$build/test/$name.o" "${built[@]}" \
       ${libs[@]+"${libs[@]}"} ${lua[@]+"${lua[@]}"} -lm 2>>"$log" || { echo "== $name does not build"; cat "$log"; failed=$((failed + 1)); continue; }
   case $name in *_main) passed=$((passed + 1)); continue ;; esac
   "$build/test/$name" >"$log" 2>&1; rc=$?

@@ -10,9 +10,34 @@ local floor = math.floor
 local M = {}
 
 local LATEST = 99999999999 -- as the core has it
+local SHOWN = 64           -- bytes of a name in a message
 
 --- The table of a session. No secret is in it.
 M.of = inside.context
+
+--- The name of an argument or option as a message may show it: no control bytes, not too long.
+---@param name any
+---@return string
+function M.shown(name)
+  if type(name) ~= "string" then return "a " .. type(name) end
+  return (name:sub(1, SHOWN):gsub("[^\32-\126]", "?"))
+end
+
+--- A caller's table of arguments as a plain one: its metatable has no say. Raises for a name that is not known.
+---@param level integer   as error counts it, seen from the caller of this function
+---@param operation string
+---@param args any
+---@param known table<string, boolean>
+---@return table
+function M.arguments(level, operation, args, known)
+  if args ~= nil and type(args) ~= "table" then error(operation .. ": expected a table of arguments", level + 1) end
+  local plain = {}
+  for name, value in next, args or {} do
+    if not known[name] then error(operation .. ": unknown argument '" .. M.shown(name) .. "'", level + 1) end
+    plain[name] = value
+  end
+  return plain
+end
 
 --- Unix seconds by the session's clock. What is no time is the programmer's mistake and raises.
 ---@param ctx table

@@ -27,10 +27,16 @@ local function check_key(key)
   if type(key) ~= "string" or #key == 0 or #key > KEY_MAX then error("key: expected a text of 1 to 256 bytes", 3) end
 end
 
+-- A plain table of the same members: what the caller's does later, or its metatable, has no say.
+local function copied(options)
+  local out = {}
+  for k, v in next, options do out[k] = v end
+  return out
+end
+
 -- A session's options with another key.
 local function options_for(self, key)
-  local options = {}
-  for k, v in next, self.options do options[k] = v end
+  local options = copied(self.options)
   options.store, options.key = self.store, key
   return options
 end
@@ -121,8 +127,9 @@ end
 local function new(level, options)
   if type(options) ~= "table" then error("sessions: expected a table of options", level + 1) end
   for name in next, options do
-    if not KNOWN[name] then error("sessions: unknown option '" .. tostring(name) .. "'", level + 1) end
+    if not KNOWN[name] then error("sessions: unknown option '" .. context.shown(name) .. "'", level + 1) end
   end
+  options = copied(options)
   local provider = options.provider
   if type(provider) == "string" then
     provider = verbs.provider_named(provider)
@@ -134,7 +141,7 @@ local function new(level, options)
     error("sessions: store: expected a store", level + 1)
   end
   if options.options ~= nil and type(options.options) ~= "table" then error("sessions: options: expected a table", level + 1) end
-  local session_options = options.options or {}
+  local session_options = copied(options.options or {})
   for _, name in ipairs { "store", "key", "tokens" } do
     if session_options[name] ~= nil then error("sessions: options." .. name .. " does not go here", level + 1) end
   end

@@ -20,6 +20,11 @@ local TETHERED = { provider = "pkb", scope = "SITE" }
 local M = {}
 local compiled = {}
 
+-- Names of arguments, for the verbs that look at them before the core does.
+local OF_AUTHORIZE = { scope = true, redirect_uri = true, state_in_redirect = true }
+local OF_REFRESH = { refresh_token = true, scope = true }
+local OF_LOGOUT = { force = true }
+
 ---@class healthauth.Session
 local Session = core.session_methods
 
@@ -60,12 +65,8 @@ end
 ---@return table|healthauth.Error pending  plain and serialisable, good for 600 s and one use; or the error
 function Session:authorize_url(args)
   local ctx = of(self)
-  if args ~= nil and type(args) ~= "table" then error("authorize_url: expected a table of arguments", 2) end
-  local copy = { now = context.now(ctx) }
-  for k, v in next, args or {} do
-    if k == "now" or k == "credentials" then error("authorize_url: unknown argument '" .. k .. "'", 2) end
-    copy[k] = v
-  end
+  local copy = context.arguments(2, "authorize_url", args, OF_AUTHORIZE)
+  copy.now = context.now(ctx)
   if ctx.credentials then
     local values, err = context.credentials(self, ctx)
     if not values then return nil, err end
@@ -84,7 +85,8 @@ end
 function Session:exchange(args)
   local ctx = of(self)
   local exchange, err = perform.begin(2, self, ctx, "exchange", args)
-  local used = type(args) == "table" and type(args.pending) == "table" and args.callback ~= nil and args.pending or nil
+  local used = type(args) == "table" and rawget(args, "callback") ~= nil and rawget(args, "pending") or nil
+  if type(used) ~= "table" then used = nil end
   if used and (exchange or err.kind == "denied") then
     local ok, spent_err = pending.spend(ctx, used, context.now(ctx))
     if not ok then
@@ -108,10 +110,7 @@ end
 function Session:refresh(args)
   local ctx = of(self)
   if not inside.has(self, "refresh") then return unsupported(self, "refresh") end
-  if args ~= nil and type(args) ~= "table" then error("refresh: expected a table of arguments", 2) end
-  for name in next, args or {} do
-    if name ~= "refresh_token" and name ~= "scope" then error("refresh: unknown argument '" .. tostring(name) .. "'", 2) end
-  end
+  args = args ~= nil and context.arguments(2, "refresh", args, OF_REFRESH) or nil
   local ok, load_err = loaded(self, ctx)
   if not ok then return nil, load_err end
   local result, err = renew.run(2, self, ctx, args, function() end, true, true)
@@ -201,12 +200,8 @@ end
 ---@return string|healthauth.Error|nil  "local" when only forgotten here
 function Session:logout(args)
   local ctx = of(self)
-  if args ~= nil and type(args) ~= "table" then error("logout: expected a table of arguments", 2) end
-  for name, value in next, args or {} do
-    if name ~= "force" then error("logout: unknown argument '" .. tostring(name) .. "'", 2) end
-    if type(value) ~= "boolean" then error("logout: force: expected true or false", 2) end
-  end
-  local force = args and args.force
+  local force = context.arguments(2, "logout", args, OF_LOGOUT).force
+  if force ~= nil and type(force) ~= "boolean" then error("logout: force: expected true or false", 2) end
   local ok, err
   local remote = inside.has(self, "logout")
   if remote then

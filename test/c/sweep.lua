@@ -311,8 +311,8 @@ local function verbs(name, options, tokens, answers, act, expect)
   end
 end
 local EXPIRED = { access_token = "old-access-1234567", refresh_token = "old-refresh-1234567", expires_at = NOW - 5, scope = "PATIENT" }
-verbs({ "conneqt", "exchange" }, {}, nil, { json(200, { accessToken = "0b2c5b6e-0000-4000-8000-000000000000" }) },
-  function(s) return s.session:exchange { access_code = "JH23MA1Z" } end)
+verbs({ "conneqt", "exchange" }, {}, nil, { json(200, { token = "0b2c5b6e-0000-4000-8000-000000000000" }) },
+  function(s) return s.session:exchange { access_code = "JH23MA1Z" } end, "0b2c5b6e")
 verbs({ "ehealth", "exchange by callback", true }, { client_secret = function() return "rotated-secret-123" end }, nil, { json(201, EHEALTH) },
   function(s) return s.session:exchange { callback = "/cb?code=abc-1234&state=" .. s.pending.state, pending = s.pending } end, "new-access")
 verbs({ "pkb", "access_token" }, {}, EXPIRED, { json(200, OAUTH) }, function(s) return s.session:access_token() end, "new-access")

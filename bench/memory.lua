@@ -41,7 +41,8 @@ end
 local sessions = healthauth.sessions {
   provider = "pkb", store = store,
   options = {
-    base_url = "https://sandbox.patientsknowbest.example", client_id = "memory-bench-client", redirect_uri = "https://gateway.example/callback",
+    base_url = "https://sandbox.patientsknowbest.example", client_id = "memory-bench-client",
+      redirect_uri = "https://gateway.example/callback",
     clock = function() return NOW end,
   },
 }

@@ -50,7 +50,8 @@ end
 
 local function open()
   return assert(healthauth.pkb {
-    base_url = base_url, client_id = "flight", transport = transport, store = watched, key = key, timeout = timeout, connect_timeout = timeout,
+    base_url = base_url, client_id = "flight", transport = transport, store = watched, key = key, timeout = timeout,
+      connect_timeout = timeout,
     lease = lease, max_wait = 10 * lease, clock = function() return now end,
   })
 end
@@ -89,7 +90,8 @@ function COMMANDS.stored()
   if not text then return "error " .. (err and err.code or "none") end
   local found, why = record.decode(session, key, text)
   if not found then return "error " .. why.code end
-  return table.concat({ "record", found.tokens.access_token, found.tokens.refresh_token, found.journal and found.journal.state or "clean" }, " ")
+  return table.concat({ "record", found.tokens.access_token, found.tokens.refresh_token, found.journal and found.journal.state or
+    "clean" }, " ")
 end
 
 function COMMANDS.time()

@@ -284,7 +284,9 @@ function M.open(level, provider, options)
   if not ok then error(session, level + 1) end
   if not session then return nil, err end
   local ctx = of(session)
-  if options.scope == TETHERED.scope and inside.state(session).provider == TETHERED.provider then ctx.refresh_scope = TETHERED.scope end
+  if inside.state(session).provider == TETHERED.provider and rawget(options, "scope") == TETHERED.scope then
+    ctx.refresh_scope = TETHERED.scope
+  end
   vault.prepare(session, ctx)
   return session
 end

@@ -9,7 +9,8 @@ local NOW = 1700000000
 local JSON = { { "Content-Type", "application/json" } }
 local EXPIRED = {
   status = 401, headers = { { "Content-Type", "application/fhir+json" } },
-  body = '{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"security","details":{"coding":[{"code":"ACC_TOKEN_EXPIRED"}]}}]}',
+  body = '{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"security",'
+    .. '"details":{"coding":[{"code":"ACC_TOKEN_EXPIRED"}]}}]}',
 }
 local CHALLENGE = { status = 401, headers = { { "WWW-Authenticate", 'Bearer error="invalid_token"' } }, body = "" }
 
@@ -194,7 +195,8 @@ describe("sessions", function()
   it("lists what can be read when one record cannot", function()
     local inner = healthauth.stores.memory {}
     local store = healthauth.stores.sealed { store = inner, key = function() return ("k"):rep(32) end }
-    local sessions = healthauth.sessions { provider = "pkb", store = store, options = { base_url = "https://pkb.example", client_id = "c" } }
+    local sessions = healthauth.sessions { provider = "pkb", store = store, options = { base_url = "https://pkb.example",
+      client_id = "c" } }
     assert(sessions:open("good"):restore { access_token = "a", expires_at = 5, scope = "PATIENT" })
     assert(inner:save("foreign", "not sealed at all"))
     assert.same({ { key = "good", expires_at = 5, scope = "PATIENT" } }, sessions:list())
@@ -205,7 +207,8 @@ describe("sessions", function()
   it("does not read a record that was sealed for another key of a person", function()
     local inner = healthauth.stores.memory {}
     local store = healthauth.stores.sealed { store = inner, key = function() return ("k"):rep(32) end }
-    local sessions = healthauth.sessions { provider = "pkb", store = store, options = { base_url = "https://pkb.example", client_id = "c" } }
+    local sessions = healthauth.sessions { provider = "pkb", store = store, options = { base_url = "https://pkb.example",
+      client_id = "c" } }
     local one, two = sessions:open "one", sessions:open "two"
     assert(one:restore { access_token = "one" })
     assert(two:restore { access_token = "two" })

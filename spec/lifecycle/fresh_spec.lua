@@ -148,9 +148,11 @@ describe("access_token without a store", function()
   it("gives every waiting coroutine the reason when the one refresh fails", function()
     local session, provider, clock = setup()
     clock.now = clock.now + 600
-    provider.yields, provider.script = 3, { { status = 400, headers = { { "Content-Type", "application/json" } }, body = '{"error":"invalid_grant"}' } }
+    provider.yields, provider.script = 3, { { status = 400, headers = { { "Content-Type", "application/json" } },
+      body = '{"error":"invalid_grant"}' } }
     local results = support.run {
-      function() return session:access_token() end, function() return session:access_token() end, function() return session:access_token() end,
+      function() return session:access_token() end, function() return session:access_token() end,
+        function() return session:access_token() end,
     }
     for i = 1, 3 do assert.equal("invalid_grant", results[i][2].code) end
     assert.equal(1, provider.refreshes)

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Answers to a PKB refresh that are lost at random byte offsets. The refresh token may be spent, so nothing sends it again: not the session,
+-- Answers to a PKB refresh that are lost at random byte offsets. The refresh token may be spent, so nothing sends it again: not the
+-- session,
 -- not another one over the same store. Used by lost_spec.lua and tools/lost.lua.
 
 local healthauth = require "healthauth"
@@ -17,19 +18,19 @@ end
 
 -- The sandbox behind a wire that can be cut: as a transport that saw the length reports it, or as one that took the end for the end.
 local function wire(box)
-  local self = { sent = 0, cut = nil, kind = nil }
-  function self:perform(request)
-    self.sent = self.sent + 1
+  local cable = { sent = 0, cut = nil, kind = nil }
+  function cable.perform(_, request)
+    cable.sent = cable.sent + 1
     local response, failure = box:perform(request)
-    local cut = self.cut
+    local cut = cable.cut
     if not cut or not response then return response, failure end
-    self.cut = nil
+    cable.cut = nil
     local at = cut % #response.body
-    if self.kind == 0 then return nil, { kind = "network", code = "connection_lost", outcome = "unknown" } end
-    if self.kind == 1 then return nil, { kind = "network", code = "body_truncated", outcome = "unknown" } end
+    if cable.kind == 0 then return nil, { kind = "network", code = "connection_lost", outcome = "unknown" } end
+    if cable.kind == 1 then return nil, { kind = "network", code = "body_truncated", outcome = "unknown" } end
     return { status = response.status, headers = response.headers, body = response.body:sub(1, at), close_delimited = true }
   end
-  return self
+  return cable
 end
 
 local function expect(what, want, got)

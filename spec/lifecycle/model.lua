@@ -16,7 +16,8 @@ local OPERATIONS = {
 }
 local NESTED = { "access_token", "access_token", "refresh", "restore", "exchange" }
 local JUMPS = { 1, 5, 30, 300, 545, 560, 600, 700, -50 }
-local WIRE = { "fine", "fine", "fine", "fine", "refused", "lost_answer", "lost_request", "busy", "bad_gateway", "garbage", "arrives_expired" }
+local WIRE = { "fine", "fine", "fine", "fine", "refused", "lost_answer", "lost_request", "busy", "bad_gateway", "garbage",
+  "arrives_expired" }
 local FAILURES = {
   refused = { kind = "network", code = "connect_failed", outcome = "not_sent" },
   lost_answer = { kind = "network", code = "body_truncated", outcome = "unknown" },
@@ -66,7 +67,8 @@ local function draw(random)
   local plan = { wire = {}, counts = {} }
   for i = 1, 3 do plan.wire[i] = WIRE[random(#WIRE) + 1] end
   if random(4) == 0 then
-    plan.fault = { call = ({ "load", "save", "save", "save", "acquire" })[random(5) + 1], nth = random(3) + 1, how = random(2) == 0 and "fail" or "lost" }
+    plan.fault = { call = ({ "load", "save", "save", "save", "acquire" })[random(5) + 1], nth = random(3) + 1, how = random(2) == 0 and
+      "fail" or "lost" }
   end
   if random(6) == 0 then
     plan.nested = { at = random(2) == 0 and "save" or "post", operation = NESTED[random(#NESTED) + 1], process = random(PROCESSES - 1) + 1 }
@@ -176,7 +178,8 @@ local function real_side()
   end
   local function answer(set, what)
     if set then
-      return { status = 200, headers = JSON, body = ('{"access_token":"%s","token_type":"Bearer","expires_in":%d,"refresh_token":"%s"}'):format(
+      return { status = 200, headers = JSON,
+        body = ('{"access_token":"%s","token_type":"Bearer","expires_in":%d,"refresh_token":"%s"}'):format(
         set.access, set.life, set.refresh) }
     elseif what == "denied" then return { status = 400, headers = JSON, body = '{"error":"invalid_grant"}' }
     elseif what == "busy" then return { status = 503, headers = {}, body = "" }
@@ -302,7 +305,8 @@ function M.run(sequences, seed)
   local out = { sequences = 0, steps = 0, posts = 0, replays = 0 }
   for i = 1, sequences do
     local steps, server = sequence((seed * 1000003 + i * 7919) % 2147483646)
-    out.sequences, out.steps, out.posts, out.replays = out.sequences + 1, out.steps + steps, out.posts + server.posts, out.replays + server.replays
+    out.sequences, out.steps, out.posts, out.replays = out.sequences + 1, out.steps + steps, out.posts + server.posts,
+      out.replays + server.replays
   end
   return out
 end

@@ -26,7 +26,9 @@ local function seed(life)
 end
 
 local function stored()
-  for _, text in store:list() do return core.json_decode(text) end
+  local next_record, state, first = store:list()
+  local _, text = next_record(state, first)
+  return text and core.json_decode(text)
 end
 
 describe("a session over a store", function()

@@ -9,35 +9,37 @@ local M = {}
 ---@param clock table  { now = number }
 ---@param options? table { life = 600 }
 function M.provider(clock, options)
-  local self = { refreshes = 0, seen = {}, replays = 0, life = options and options.life or 600, script = {}, yields = 0, clock = clock, waits = 0 }
-  function self:perform(request)
+  local provider = { refreshes = 0, seen = {}, replays = 0, life = options and options.life or 600, script = {}, yields = 0, clock = clock,
+    waits = 0 }
+  function provider.perform(_, request)
     local form = core.form_decode(request.body or "") or {}
-    for _ = 1, self.yields do coroutine.yield() end
-    self.refreshes = self.refreshes + 1
-    local step = table.remove(self.script, 1)
+    for _ = 1, provider.yields do coroutine.yield() end
+    provider.refreshes = provider.refreshes + 1
+    local step = table.remove(provider.script, 1)
     if step and step.failure then
-      if step.failure.outcome ~= "not_sent" then self.seen[form.refresh_token or ""] = true end
+      if step.failure.outcome ~= "not_sent" then provider.seen[form.refresh_token or ""] = true end
       return nil, step.failure
     end
     if step and step.status then
       return { status = step.status, headers = step.headers or {}, body = step.body or "" }
     end
-    if self.seen[form.refresh_token or ""] then self.replays = self.replays + 1 end
-    self.seen[form.refresh_token or ""] = true
-    local n = self.refreshes
+    if provider.seen[form.refresh_token or ""] then provider.replays = provider.replays + 1 end
+    provider.seen[form.refresh_token or ""] = true
+    local n = provider.refreshes
     return {
       status = 200, headers = { { "Content-Type", "application/json" } },
       body = core.json_encode {
-        access_token = "access-" .. n, token_type = "Bearer", expires_in = self.life, refresh_token = "refresh-" .. n, scope = "PATIENT",
+        access_token = "access-" .. n, token_type = "Bearer", expires_in = provider.life, refresh_token = "refresh-" .. n,
+          scope = "PATIENT",
       },
     }
   end
-  function self:wait(seconds)
-    self.waits = self.waits + 1
-    if self.on_wait then self.on_wait(seconds) end
+  function provider.wait(_, seconds)
+    provider.waits = provider.waits + 1
+    if provider.on_wait then provider.on_wait(seconds) end
     if coroutine.running() and M.in_loop then coroutine.yield() end
   end
-  return self
+  return provider
 end
 
 --- Runs functions as coroutines, round robin, until all have ended.

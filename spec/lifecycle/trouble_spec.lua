@@ -6,7 +6,8 @@ local core = require "healthauth.core"
 local healthauth = require "healthauth"
 local support = require "spec.lifecycle.support"
 
-local DENIED = { status = 400, headers = { { "Content-Type", "application/json" } }, body = '{"error":"invalid_grant","error_description":"gone"}' }
+local DENIED = { status = 400, headers = { { "Content-Type", "application/json" } },
+  body = '{"error":"invalid_grant","error_description":"gone"}' }
 local BUSY = { status = 503, headers = {}, body = "" }
 
 local clock, store, provider, events
@@ -38,7 +39,9 @@ local function seed()
 end
 
 local function stored()
-  for _, text in store:list() do return core.json_decode(text) end
+  local next_record, state, first = store:list()
+  local _, text = next_record(state, first)
+  return text and core.json_decode(text)
 end
 
 local function full()
@@ -88,7 +91,8 @@ describe("a refresh token that the provider has refused", function()
     assert.equal("invalid_grant", code_of(open()))
     for _ = 1, 3 do
       local _, err = open():access_token()
-      assert.same({ "denied", "invalid_grant", "reauthorize", "answered", 400 }, { err.kind, err.code, err.action, err.outcome, err.status })
+      assert.same({ "denied", "invalid_grant", "reauthorize", "answered", 400 }, { err.kind, err.code, err.action, err.outcome,
+        err.status })
       assert.equal("gone", err.message)
     end
     assert.equal(1, provider.refreshes)
@@ -106,7 +110,8 @@ describe("a refresh token that the provider has refused", function()
     assert.is_nil(stored().journal)
   end)
 
-  for name, step in pairs { ["a 503"] = BUSY, ["no connection"] = { failure = support.REFUSED }, ["a 429"] = { status = 429, body = "" } } do
+  for name, step in pairs { ["a 503"] = BUSY, ["no connection"] = { failure = support.REFUSED }, ["a 429"] = { status = 429,
+    body = "" } } do
     it("is not meant by " .. name .. ": that passes, and deletes nothing", function()
       seed()
       clock.now = clock.now + 600

@@ -132,7 +132,8 @@ describe("the bearer in nginx", function()
   it("shows metrics and the status page, without any secret", function()
     local token = person:get("/app").body:match "^Bearer (%S+)$"
     local text = server:get("/metrics").body
-    for _, line in ipairs { 'event="issued",operation="exchange",outcome="answered"', 'event="refreshed",operation="refresh"', 'event="joined"',
+    for _, line in ipairs { 'event="issued",operation="exchange",outcome="answered"', 'event="refreshed",operation="refresh"',
+      'event="joined"',
       'event="refused",operation="refresh"', "healthauth_seconds_to_expiry{key=", 'code="invalid_grant"' } do
       assert.truthy(text:find(line, 1, true), line .. " is not in\n" .. text)
     end

@@ -118,7 +118,7 @@ describe("the curl transport's", function()
       local handle = module.new()
       local changes = request()
       local before = hostile:count(transport, "plain")
-      local pause, step = collectgarbage("setpause", 0), collectgarbage("setstepmul", 100000)
+      local pause, step = collectgarbage("setpause", 0), collectgarbage("setstepmul", 100000000)
       collectgarbage("stop")
       local function close() handle:close() end
       if _VERSION == "Lua 5.1" then

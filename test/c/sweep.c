@@ -241,12 +241,16 @@ int main(int argc, char **argv) {
   static struct clean clean;
   size_t stride = argc > 2 ? (size_t)atol(argv[2]) : 1, first = argc > 3 ? (size_t)atol(argv[3]) : 1, i, count, at;
   const char *only = argc > 4 ? argv[4] : NULL;
+  const char *pinned;
+  void *library;
   int way;
   lua_State *L;
   if (argc < 2 || stride == 0 || first == 0) return 2;
   script = argv[1];
   (void)setvbuf(stdout, NULL, _IOLBF, 0);
-  if (getenv("SWEEP_PIN") && !dlopen(getenv("SWEEP_PIN"), RTLD_LAZY | RTLD_NODELETE)) return 2; /* lua-cjson stays: a leak can be told as its own */
+  pinned = getenv("SWEEP_PIN"); /* lua-cjson stays loaded: a leak can be told as its own */
+  library = pinned ? dlopen(pinned, RTLD_LAZY | RTLD_NODELETE) : NULL;
+  if (pinned && !library) return 2;
   ha_alloc_use(&OURS);
   L = new_state();
   count = lua_rawlen(L, 1);

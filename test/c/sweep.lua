@@ -32,14 +32,16 @@ local function provider(name) return core.provider(require("healthauth.providers
 local OPTIONS = {
   conneqt = { environment = "integration", api_key = "key-0123456789" },
   ehealth = {
-    base_url = "https://api.example.org/x", client_id = "id-1", client_secret = "secret-0123456789", api_key = "api-key-01234567", psk = "psk-01234567",
+    base_url = "https://api.example.org/x", client_id = "id-1", client_secret = "secret-0123456789", api_key = "api-key-01234567",
+      psk = "psk-01234567",
     redirect_uri = "https://app.example.org/cb", scope = "a b",
   },
   pkb = { environment = "sandbox", client_id = "client", redirect_uri = "https://app.example.org/cb" },
   pkb_system = { environment = "sandbox", client_id = "client", client_secret = "secret-0123456789" },
 }
 
-local OLD = { access_token = "old-access-1234567", refresh_token = "old-refresh-1234567", expires_at = NOW + 1000, scope = "PATIENT", extra = { a = { 1, 2 } } }
+local OLD = { access_token = "old-access-1234567", refresh_token = "old-refresh-1234567", expires_at = NOW + 1000, scope = "PATIENT",
+  extra = { a = { 1, 2 } } }
 
 local function open(name, more, tokens)
   local options = {}
@@ -97,12 +99,15 @@ end), compile)
 
 add("session with every option", function() return { p = provider "ehealth" } end, function(s)
   local session = core.session(s.p, {
-    base_url = "https://api.example.org/x", client_id = "id-1", client_secret = function() return "s" end, api_key = "api-key-01234567", psk = "psk-01234567",
-    redirect_uri = "https://app.example.org/cb", scope = "a b", endpoints = { exchange = "/other", authorize = "https://login.example.org/in" },
+    base_url = "https://api.example.org/x", client_id = "id-1", client_secret = function() return "s" end, api_key = "api-key-01234567",
+      psk = "psk-01234567",
+    redirect_uri = "https://app.example.org/cb", scope = "a b", endpoints = { exchange = "/other",
+      authorize = "https://login.example.org/in" },
     tokens = OLD, timeout = 3, connect_timeout = 2, limits = { body = 1000, headers = 1000, depth = 9 },
     tls = { ca_file = "/a", ca_path = "/b", cert_file = "/c", key_file = "/d", key_password = "pass-01234567", min_version = "1.3" },
     proxy = "http://user:password@proxy.example:3128", user_agent = "agent/1", headers = { ["X-One"] = "1", ["X-Two"] = "two" },
-    origins = { "https://more.example.org" }, issuer = "https://issuer.example.org", pkce = true, clock = function() return NOW end, margin = 5, lease = 9,
+    origins = { "https://more.example.org" }, issuer = "https://issuer.example.org", pkce = true, clock = function() return NOW end,
+      margin = 5, lease = 9,
     max_wait = 4, on_event = function() end, transport = { perform = function() end }, store = { save = function() end }, key = "k",
   })
   return tostring(session) .. sorted(session:tokens())
@@ -160,13 +165,16 @@ local function json(status, value, more)
   for name, v in pairs(more or {}) do headers[#headers + 1] = { name, v } end
   return { status = status, headers = headers, body = type(value) == "string" and value or core.json_encode(value) }
 end
-local OAUTH = { access_token = "new-access-1234567", refresh_token = "new-refresh-1234567", token_type = "bearer", expires_in = 600, scope = "PATIENT", more = { 1, { x = "y" } } }
+local OAUTH = { access_token = "new-access-1234567", refresh_token = "new-refresh-1234567", token_type = "bearer", expires_in = 600,
+  scope = "PATIENT", more = { 1, { x = "y" } } }
 local EHEALTH = { meta = { code = 201, request_id = "r1" }, data = {
-  value = "new-access-1234567", expires_at = NOW + 600, name = "access_token", details = { refresh_token = "new-refresh-1234567", scope = "a b" }, id = "x",
+  value = "new-access-1234567", expires_at = NOW + 600, name = "access_token", details = { refresh_token = "new-refresh-1234567",
+    scope = "a b" }, id = "x",
 } }
 local PROBLEM = { type = "https://p.example/access-code-used", title = "Used", detail = "old-access-1234567 is no good", instance = "/i/1",
   ["invalid-params"] = { { name = "accessCode", reason = "used" }, { name = "b", reason = "c" } } }
-local LIMITS = { ["Retry-After"] = "7", ["X-RateLimit-Limit-minute"] = "10", ["X-RateLimit-Remaining-minute"] = "0", ["RateLimit-Reset"] = "5" }
+local LIMITS = { ["Retry-After"] = "7", ["X-RateLimit-Limit-minute"] = "10", ["X-RateLimit-Remaining-minute"] = "0",
+  ["RateLimit-Reset"] = "5" }
 local ERROR = { meta = { code = 401, request_id = "r1" }, error = { type = "access_denied", message = "Invalid access token",
   invalid = { { entry = "$.token", rules = { { rule = "required", description = "is required" } } } } } }
 local OUTCOME = { resourceType = "OperationOutcome", issue = { { severity = "error", code = "expired", details = { text = "gone",
@@ -183,25 +191,30 @@ local ANSWERS = {
   { "valid with a body", { "conneqt", "verify" }, json(200, { a = { b = {} } }), "true" },
   { "gone", { "conneqt", "verify" }, json(410, PROBLEM), "false" },
   { "cut", { "conneqt", "verify" }, { status = 410, headers = JSON, body = '{"a":', close_delimited = true }, "body_truncated" },
-  { "whole though close delimited", { "conneqt", "verify" }, { status = 410, headers = JSON, body = '{"a":[1]}', close_delimited = true }, "false" },
+  { "whole though close delimited", { "conneqt", "verify" }, { status = 410, headers = JSON, body = '{"a":[1]}', close_delimited = true },
+    "false" },
   { "html", { "conneqt", "verify" }, { status = 200, headers = { { "Content-Type", "text/html" } }, body = "<html>" }, "media_type" },
   { "not JSON", { "conneqt", "verify" }, { status = 200, headers = JSON, body = "{]" }, "not_json" },
   { "duplicates", { "conneqt", "verify" }, { status = 200, headers = JSON, body = '{"abcdef":1,"abcdef":2}' }, "duplicate_key" },
   { "an array", { "conneqt", "verify" }, { status = 200, headers = JSON, body = "[1]" }, "not_object" },
   { "problem", { "conneqt", "exchange" }, json(400, PROBLEM, LIMITS), "denied" },
   { "problem with status 200", { "conneqt", "exchange" }, json(200, PROBLEM), "member_missing" },
-  { "oauth error", { "pkb", "refresh" }, json(400, { error = "invalid_grant", error_description = "old-refresh-1234567 is \27[1m spent" }), "invalid_grant" },
+  { "oauth error", { "pkb", "refresh" }, json(400, { error = "invalid_grant", error_description = "old-refresh-1234567 is \27[1m spent" }),
+    "invalid_grant" },
   { "ehealth error", { "ehealth", "refresh" }, json(401, ERROR, LIMITS), "denied" },
-  { "ehealth logout, spent", { "ehealth", "logout" }, json(401, { meta = { code = 401 }, error = { type = "invalid_grant", message = "Token not found" } }), "true" },
+  { "ehealth logout, spent", { "ehealth", "logout" }, json(401, { meta = { code = 401 }, error = { type = "invalid_grant",
+    message = "Token not found" } }), "true" },
   { "ehealth logout", { "ehealth", "logout" }, { status = 200, headers = {}, body = "" }, "true" },
   { "logout refused", { "ehealth", "logout" }, json(500, { meta = { code = 500 }, error = { type = "internal_error" } }), "denied" },
-  { "fault", { "pkb", "refresh" }, json(500, { fault = { faultstring = "Bad", detail = { errorcode = "oauth.v2.InvalidClient" } } }), "fault" },
+  { "fault", { "pkb", "refresh" }, json(500, { fault = { faultstring = "Bad", detail = { errorcode = "oauth.v2.InvalidClient" } } }),
+    "fault" },
   { "operation outcome", { "pkb", "call" }, json(401, OUTCOME), "acc_token_expired" },
   { "call answered", { "pkb", "call" }, json(200, { a = 1 }), "status=200" },
   { "call not found", { "pkb", "call" }, json(404, OUTCOME), "status=404" },
   { "challenge", { "pkb", "call" }, { status = 401, headers = { { "WWW-Authenticate", 'Basic realm="x"' }, { "WWW-Authenticate",
     'Bearer error="invalid_token"' } }, body = "" }, "invalid_token" },
-  { "no document", { "pkb", "refresh" }, { status = 503, headers = { { "Retry-After", "Wed, 15 Nov 2023 00:00:00 GMT" } }, body = "busy" }, "http_503" },
+  { "no document", { "pkb", "refresh" }, { status = 503, headers = { { "Retry-After", "Wed, 15 Nov 2023 00:00:00 GMT" } }, body = "busy" },
+    "http_503" },
   { "redirect", { "pkb", "refresh" }, { status = 302, headers = { { "Location", "https://evil.example" } }, body = "" }, "http_302" },
   { "unexpected status", { "pkb", "refresh" }, { status = 204, headers = {}, body = "" }, "unexpected_status" },
   { "compressed", { "pkb", "refresh" }, { status = 200, headers = { { "Content-Encoding", "gzip" } }, body = "x" }, "content_encoding" },
@@ -222,7 +235,8 @@ for _, a in ipairs(ANSWERS) do
 end
 for _, failure in ipairs {
   { kind = "network", code = "connect_failed", outcome = "not_sent", message = "no way" },
-  { kind = "timeout", code = "timeout", outcome = "unknown", message = "secret-0123456789" }, { code = "Odd One", kind = "what", outcome = "that" },
+  { kind = "timeout", code = "timeout", outcome = "unknown", message = "secret-0123456789" }, { code = "Odd One", kind = "what",
+    outcome = "that" },
 } do
   add("fail: " .. failure.code, function()
     local s = { session = open("ehealth", nil, OLD), name = "ehealth" }
@@ -266,14 +280,16 @@ callback("issuer", "code=abcd-1234&state=$state&iss=https://j.example", "issuer_
 callback("malformed pending", "code=abcd-1234&state=$state", "pending_malformed", function(p) p.version = 9 end)
 
 add("adopt", function() return { session = open("pkb", nil, OLD) } end, function(s)
-  return core.inside.adopt(s.session, { access_token = "adopted-1234567", refresh_token = "r", scope = "x", name = "n", extra = { b = { c = "d" } } })
+  return core.inside.adopt(s.session, { access_token = "adopted-1234567", refresh_token = "r", scope = "x", name = "n",
+    extra = { b = { c = "d" } } })
 end, "true")
 add("adopt refused", function() return { session = open("pkb", nil, OLD) } end, function(s)
   return core.inside.adopt(s.session, { access_token = "adopted", odd = 1 })
 end, "token_malformed")
 add("export and state", function() return { session = open("pkb", nil, OLD) } end, function(s)
   local i = core.inside
-  return sorted(i.export(s.session)) .. sorted(i.state(s.session)) .. tostring(i.ready(s.session, NOW, nil, 0)) .. core.hex(i.fingerprint(s.session)) ..
+  return sorted(i.export(s.session)) .. sorted(i.state(s.session)) .. tostring(i.ready(s.session, NOW, nil, 0)) ..
+    core.hex(i.fingerprint(s.session)) ..
     table.concat({ i.identity(s.session) }, " ") .. tostring(i.has(s.session, "refresh")) .. sorted(s.session:tokens())
 end)
 add("close", function() return { p = provider "ehealth" } end, function(s)
@@ -313,17 +329,20 @@ end
 local EXPIRED = { access_token = "old-access-1234567", refresh_token = "old-refresh-1234567", expires_at = NOW - 5, scope = "PATIENT" }
 verbs({ "conneqt", "exchange" }, {}, nil, { json(200, { token = "0b2c5b6e-0000-4000-8000-000000000000" }) },
   function(s) return s.session:exchange { access_code = "JH23MA1Z" } end, "0b2c5b6e")
-verbs({ "ehealth", "exchange by callback", true }, { client_secret = function() return "rotated-secret-123" end }, nil, { json(201, EHEALTH) },
+verbs({ "ehealth", "exchange by callback", true }, { client_secret = function() return "rotated-secret-123" end }, nil, { json(201,
+  EHEALTH) },
   function(s) return s.session:exchange { callback = "/cb?code=abc-1234&state=" .. s.pending.state, pending = s.pending } end, "new-access")
 verbs({ "pkb", "access_token" }, {}, EXPIRED, { json(200, OAUTH) }, function(s) return s.session:access_token() end, "new-access")
 verbs({ "pkb", "refresh" }, {}, EXPIRED, { json(200, OAUTH) }, function(s) return s.session:refresh() end, "new-access")
-verbs({ "pkb", "refresh refused" }, {}, EXPIRED, { json(400, { error = "invalid_grant" }) }, function(s) return s.session:refresh() end, "invalid_grant")
+verbs({ "pkb", "refresh refused" }, {}, EXPIRED, { json(400, { error = "invalid_grant" }) }, function(s) return s.session:refresh() end,
+  "invalid_grant")
 verbs({ "pkb", "call with a repeat" }, {}, OLD, { json(401, OUTCOME), json(200, OAUTH), json(200, { fine = true }) },
   function(s) return s.session:call { method = "GET", url = "/fhir/Patient/1" } end, "status=200")
 verbs({ "conneqt", "verify" }, {}, nil, { { status = 410, headers = {}, body = "" } },
   function(s) return s.session:verify "0b2c5b6e-0000-4000-8000-000000000000" end, "false")
 verbs({ "ehealth", "logout" }, {}, OLD, { { status = 200, headers = {}, body = "" } }, function(s) return s.session:logout() end, "true")
-verbs({ "pkb", "refresh over a store" }, { store = healthauth.stores.memory {}, key = "sam", lease = 0.02, max_wait = 1 }, EXPIRED, { json(200, OAUTH) },
+verbs({ "pkb", "refresh over a store" }, { store = healthauth.stores.memory {}, key = "sam", lease = 0.02, max_wait = 1 }, EXPIRED,
+  { json(200, OAUTH) },
   function(s) return s.session:refresh() end, "new-access")
 
 -- ---- tools ----
@@ -338,15 +357,18 @@ tool("json_decode many names", function()
   return told(core.json_decode("{" .. table.concat(list, ",") .. "}"))
 end, "name60=60")
 tool("json_decode bad", function() return told(core.json_decode '{"a":1,"\\u0061":2}') end, "duplicate_key")
-tool("json_encode", function() return core.json_encode { b = { 1, 2, { c = "d\n" } }, a = ("y"):rep(300), n = 1.5, t = true } end, '"n":1.5')
+tool("json_encode", function() return core.json_encode { b = { 1, 2, { c = "d\n" } }, a = ("y"):rep(300), n = 1.5, t = true } end,
+  '"n":1.5')
 tool("json_encode bad", function()
   local ok, why = pcall(core.json_encode, { a = { b = function() end } })
   if tostring(why):find "memory" then error(why, 0) end
   return tostring(ok) .. tostring(why)
 end, "another kind")
 tool("forms", function()
-  return core.form_encode { { "a b", "c&d" }, { "e", ("f "):rep(100) } } .. told(core.form_decode "a=b%20c&d=e+f&g") .. told(core.form_decode "a=1&a=2") ..
-    core.form_encode { x = "y" } .. core.percent_encode(("ä"):rep(80)) .. tostring(core.percent_decode("%41+", true)) .. tostring(core.percent_decode "%4")
+  return core.form_encode { { "a b", "c&d" }, { "e", ("f "):rep(100) } } .. told(core.form_decode "a=b%20c&d=e+f&g") ..
+    told(core.form_decode "a=1&a=2") ..
+    core.form_encode { x = "y" } .. core.percent_encode(("ä"):rep(80)) .. tostring(core.percent_decode("%41+", true)) ..
+      tostring(core.percent_decode "%4")
 end, "a%20b=c%26d")
 tool("codecs", function()
   return core.hex(("a"):rep(99)) .. core.base64(("b"):rep(99)) .. core.base64url(("c"):rep(99)) .. tostring(core.base64url_decode "YWJj") ..
@@ -356,9 +378,11 @@ tool("seal", function()
   local sealed = core.seal(KEY, ("secret "):rep(30), "ad")
   return tostring(core.unseal(KEY, sealed, "ad")) .. tostring(core.unseal(KEY, sealed, "other")) .. tostring(core.unseal(KEY, "short", ""))
 end, "secret secret")
-tool("url", function() return sorted(core.url "https://Example.ORG:443/a/../b?c=d") .. told(core.url "http://a b/") .. told(core.url "https://[::1]:8/") end)
+tool("url", function() return sorted(core.url "https://Example.ORG:443/a/../b?c=d") .. told(core.url "http://a b/") ..
+  told(core.url "https://[::1]:8/") end)
 tool("errors", function()
-  local err = core.error { kind = "store", code = "conflict", message = ("long\27 "):rep(60), operation = "refresh", provider = "pkb", status = 409 }
+  local err = core.error { kind = "store", code = "conflict", message = ("long\27 "):rep(60), operation = "refresh", provider = "pkb",
+    status = 409 }
   return tostring(err) .. tostring(core.is_error(err)) .. core.clean(("x\r\n"):rep(100)) .. tostring(core.equal("a", "b"))
 end, "pkb refresh: store (conflict)")
 tool("random and clock", function()

@@ -14,7 +14,8 @@ local function open(name, options)
   return assert(core.session(core.provider(require("healthauth.providers." .. name)), options))
 end
 local conneqt = open("conneqt", { api_key = "api-key-secret-0123" })
-local ehealth = open("ehealth", { client_id = "id", client_secret = "client-secret-0123", redirect_uri = "https://a.example/", api_key = "api-key-secret-0123" })
+local ehealth = open("ehealth", { client_id = "id", client_secret = "client-secret-0123", redirect_uri = "https://a.example/",
+  api_key = "api-key-secret-0123" })
 local pkb = open("pkb", { client_id = "id" })
 local system = open("pkb_system", { client_id = "id", client_secret = "client-secret-0123" })
 -- RFC 7662 and 7009 are in no provider of ours, and in the engine.
@@ -38,7 +39,8 @@ local OPERATIONS = {
   { other, "exchange", CODE },
 }
 local STATUSES = {
-  200, 201, 202, 204, 206, 301, 302, 307, 400, 401, 402, 403, 404, 405, 409, 410, 413, 415, 422, 423, 425, 429, 500, 501, 502, 503, 504, 100, 999, 199, 299, 418,
+  200, 201, 202, 204, 206, 301, 302, 307, 400, 401, 402, 403, 404, 405, 409, 410, 413, 415, 422, 423, 425, 429, 500, 501, 502, 503, 504,
+  100, 999, 199, 299, 418,
 }
 local SUCCESS = { [200] = true, [201] = true, [202] = true, [204] = true }
 
@@ -88,7 +90,7 @@ return function(input)
   elseif verb == "verify" then
     assert((result == true and status == 200) or (result == false and status == 410), "verify fails open")
     assert(result == false or body == "" or core.json_decode(body), "true, and the body is no JSON")
-    assert(not (number >= 128) or body == "" or core.json_decode(body), "an answer that may be cut")
+    assert(number < 128 or body == "" or core.json_decode(body), "an answer that may be cut")
   elseif verb == "logout" then
     assert(result == true and (SUCCESS[status] or status == 401) and held == nil, "logout")
   elseif verb == "check" then

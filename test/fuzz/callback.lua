@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- One input: a byte that chooses the session, the callback, and after a byte 0xFF members that replace those of the pending: name=value lines.
--- "$" in the callback stands for the right state.
+-- One input: a byte that chooses the session, the callback, and after a byte 0xFF members that replace those of the pending: name=value
+-- lines. "$" in the callback stands for the right state.
 
 local core = require "healthauth.core"
 local check_error = require "test.fuzz.error_rules"
@@ -15,7 +15,8 @@ local function open(name, options)
 end
 local SESSIONS = {
   open("pkb", { client_id = "id", redirect_uri = "https://app.example/cb" }),
-  open("ehealth", { client_id = "id", client_secret = "client-secret-0123", redirect_uri = "https://app.example/cb", issuer = "https://i.example" }),
+  open("ehealth", { client_id = "id", client_secret = "client-secret-0123", redirect_uri = "https://app.example/cb",
+    issuer = "https://i.example" }),
   open("pkb", { client_id = "id", pkce = true }),
 }
 local NAMES = { "pkb", "ehealth", "pkb" }

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- One input: a byte that chooses one of our declarations, then changes: a byte that says which of its tables (in a fixed order), one for the
--- member, one for what is put there, and where that is a text or a name, a byte for its length and its bytes.
+-- One input: a byte that chooses one of our declarations, then changes: a byte that says which of its tables (in a fixed order), one
+-- for the member, one for what is put there, and where that is a text or a name, a byte for its length and its bytes.
 
 local core = require "healthauth.core"
 
@@ -19,9 +19,10 @@ local function copy(v, all)
 end
 
 local WORDS = {
-  "form", "json", "none", "never", "safe", "replace", "keep", "oauth", "bearer", "basic", "GET", "POST", "DELETE", "$option.client_id", "$argument.code",
-  "$argument.scope?", "$pending.state", "$option.nobody", "$", "$option.", "https://x.example/y", "/path", "//evil.example", "http://127.0.0.1:1/", "a.b.c",
-  "invalid_grant", "ehealth", "problem", "reauthorize", "ignore_case", "client_credentials", "access_token", "body", "fields", "path", "method", "tokens",
+  "form", "json", "none", "never", "safe", "replace", "keep", "oauth", "bearer", "basic", "GET", "POST", "DELETE", "$option.client_id",
+  "$argument.code", "$argument.scope?", "$pending.state", "$option.nobody", "$", "$option.", "https://x.example/y", "/path",
+  "//evil.example", "http://127.0.0.1:1/", "a.b.c", "invalid_grant", "ehealth", "problem", "reauthorize", "ignore_case",
+  "client_credentials", "access_token", "body", "fields", "path", "method", "tokens",
 }
 local PLAIN = { true, false, 0, 1, -1, 200, 410, 1e9, 0.5, 1 / 0, 0 / 0, 2 ^ 53 }
 
@@ -66,7 +67,8 @@ local function use(provider, d)
   local ok, session = pcall(core.session, provider, options)
   if not ok then return end
   for _, verb in ipairs { "exchange", "refresh", "verify", "check", "logout", "call" } do
-    local arguments = verb == "call" and { method = "GET", url = "/x" } or verb == "verify" and { token = "t" } or verb == "exchange" and { code = "c" } or {}
+    local arguments = verb == "call" and { method = "GET", url = "/x" } or verb == "verify" and { token = "t" } or verb == "exchange" and
+      { code = "c" } or {}
     local begun, exchange = pcall(session.begin, session, verb, arguments)
     if begun and exchange then
       local request = exchange:request()

@@ -63,7 +63,8 @@ local function load_first(session, ctx)
   return true, true
 end
 
--- Waits for a flight of another coroutine, up to the moment where its tokens are saved. true when it ended; false when we cannot or may not wait longer.
+-- Waits for a flight of another coroutine, up to the moment where its tokens are saved. true when it ended; false when we cannot or may
+-- not wait longer.
 local function wait_for_flight(session, ctx)
   local waited, patience = 0, vault.patience(session, ctx)
   while ctx.flight or ctx.committing or inside.state(session).changing do
@@ -91,7 +92,8 @@ end
 local function fly(level, session, ctx, refused, patient)
   local flight = {}
   ctx.flight = flight
-  local ok, result, err, joined = pcall(renew.run, level + 1, session, ctx, nil, function() return good(session, ctx, refused) end, false, patient)
+  local ok, result, err, joined = pcall(renew.run, level + 1, session, ctx, nil, function() return good(session, ctx, refused) end, false,
+    patient)
   ctx.flight, flight.err = nil, err
   ctx.landed = err and flight or nil
   if not ok then error(result, 0) end

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # libFuzzer with ASan and UBSan: fuzz.sh SECONDS [TARGET ...] runs each test/fuzz/fuzz_TARGET.c that long; `fuzz.sh replay` runs each over its
-# corpus, test/fuzz/corpus/TARGET, and ends. New inputs go to build/fuzz/found/TARGET, a crash to build/fuzz/crash.
+# corpus, test/fuzz/corpus/TARGET, and ends. New inputs go to build/fuzz/found/TARGET, a crash to build/fuzz/crash. Says the executions of each
+# target and of all.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tools/common.sh
@@ -9,6 +10,7 @@ build=build/fuzz; flags=(-O1 -g -fno-omit-frame-pointer)
 targets=("$@")
 if [ $# -eq 0 ]; then mapfile -t targets < <(ls test/fuzz/fuzz_*.c 2>/dev/null | sed 's|.*/fuzz_||; s|\.c$||'); fi
 [ ${#targets[@]} -gt 0 ] || { echo 'there is no fuzz target'; exit 1; }
+executions=0
 mkdir -p $build/bin $build/crash
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
@@ -34,10 +36,12 @@ for target in "${targets[@]}"; do
       -artifact_prefix="$build/crash/$target-" "${dirs[@]}" >"$log" 2>&1
   fi
   rc=$?
+  count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log"); count=${count:-${#inputs[@]}}
   if [ $rc -eq 0 ]; then
-    passed=$((passed + 1)); echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") executions" | sed "s/:  executions/: ${#inputs[@]} inputs/"
+    passed=$((passed + 1)); executions=$((executions + count)); printf '%-12s %10d executions\n' "$target" "$count"
   else
     failed=$((failed + 1)); echo "== $target (exit $rc)"; tail -n 40 "$log"
   fi
 done
+printf '%-12s %10d executions\n' all "$executions"
 total

@@ -101,7 +101,7 @@ end
 
 local function start(options)
   local root, why = process.capture "pwd", nil
-  local path = ("%s/lua/?.lua;%s/lua/?/init.lua;%s/?.lua;%s;"):format(root, root, root, options.path and options.path .. ";" or "")
+  local path = ("%s/lua/?.lua;%s/lua/?/init.lua;%s/?.lua;;"):format(root, root, root)
   local cpath = root .. "/build/luajit/?.so;;"
   for _ = 1, 5 do -- another may take the port first
     local self = setmetatable({ folder = process.folder(), port = free_port() }, Nginx)

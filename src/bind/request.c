@@ -77,6 +77,23 @@ static enum ha_status json_field(struct ha_buf *out, const char *name, size_t nl
   return rc;
 }
 
+/* What a declared field sends: *p stays NULL where an optional value is not there. *given says that it came from an argument or option. */
+static const char *field_text(const struct lha_exchange *x, const struct lha_field *f, const char **p, size_t *n, bool *given, const char **why) {
+  const struct ha_secret *value;
+  *p = NULL;
+  *n = 0;
+  *given = false;
+  if (lha_template_value(x, &f->value, &value) != HA_OK) {
+    if (f->value.optional) return NULL;
+    *why = "a value that the operation needs is not there";
+    return absent_code(&f->value);
+  }
+  *given = value != NULL;
+  *p = value ? value->data : f->value.text;
+  *n = value ? value->len : f->value.len;
+  return NULL;
+}
+
 static const char *build_body(lua_State *L, struct lha_exchange *x, const char **why) {
   const struct lha_operation *op = x->op;
   const char *code = NULL;
@@ -92,18 +109,12 @@ static const char *build_body(lua_State *L, struct lha_exchange *x, const char *
   }
   for (i = 0; i < op->fields.count && !code; i++) {
     const struct lha_field *f = &op->fields.list[i];
-    const struct ha_secret *value;
-    const char *p = f->value.text;
-    size_t n = f->value.len;
-    if (lha_template_value(x, &f->value, &value) != HA_OK) {
-      if (f->value.optional) continue;
-      *why = "a value that the operation needs is not there";
-      return absent_code(&f->value);
-    }
-    if (value) {
-      p = value->data;
-      n = value->len;
-    }
+    const char *p;
+    size_t n;
+    bool given;
+    code = field_text(x, f, &p, &n, &given, why);
+    if (code) return code;
+    if (!p) continue;
     if (strcmp(f->name, "code_verifier") == 0) verifier = false;
     if (json) code = lha_grown(L, json_field(&x->body, f->name, f->name_len, p, n, f->value.raw, first), why);
     else code = lha_grown(L, ha_form_add(&x->body, f->name, f->name_len, p, n), why);
@@ -133,21 +144,15 @@ const char *lha_declared_headers(lua_State *L, struct lha_exchange *x, const str
   int i;
   for (i = 0; i < fields->count; i++) {
     const struct lha_field *f = &fields->list[i];
-    const struct ha_secret *value;
-    const char *p = f->value.text;
-    size_t n = f->value.len;
-    if (lha_template_value(x, &f->value, &value) != HA_OK) {
-      if (f->value.optional) continue;
-      *why = "a value that the operation needs is not there";
-      return absent_code(&f->value);
-    }
-    if (value) {
-      p = value->data;
-      n = value->len;
-      if (!ha_is_token(p, n)) {
-        *why = "a value that enters a header has other bytes than 0x21 to 0x7E";
-        return "argument_malformed";
-      }
+    const char *p, *code;
+    size_t n;
+    bool given;
+    code = field_text(x, f, &p, &n, &given, why);
+    if (code) return code;
+    if (!p) continue;
+    if (given && !ha_is_token(p, n)) {
+      *why = "a value that enters a header has other bytes than 0x21 to 0x7E";
+      return "argument_malformed";
     }
     if (lha_header_add(x, f->name, f->name_len, "", p, n) != HA_OK) luaL_error(L, "not enough memory");
   }

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- The transport inside nginx: one strict HTTP/1.1 exchange over a cosocket, judged by ring 0 (src/base/http1). It never blocks a worker.
---- The transport inside nginx: one strict HTTP/1.1 exchange over a cosocket, judged by ring 0 (src/base/http1). It blocks no worker.
--- new connection when a kept one turned out dead. nginx itself drops kept connections on which the server closed or spoke.
+-- What has effects leaves at most once; GET and HEAD may take a new connection when a kept one turned out dead. nginx itself drops kept
+-- connections on which the server closed or spoke.
 
 local connect = require "healthauth.transports.cosocket.connect"
 local core = require "healthauth.core"

@@ -8,8 +8,8 @@ local ROOT = debug.getinfo(1, "S").source:match "^@(.*)spec/docs_spec%.lua$"
 ROOT = (ROOT:sub(1, 1) == "/" and ROOT or lfs.currentdir() .. "/" .. ROOT)
 local RUN = { "README.md", "docs/providers.md" }
 local PAPERS = {
-  "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dependencies.md", "docs/errors.md", "docs/providers.md",
-  "docs/sandbox.md", "docs/security.md",
+  "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dependencies.md", "docs/errors.md", "docs/nginx.md",
+  "docs/providers.md", "docs/sandbox.md", "docs/security.md",
 }
 
 local function read(path)

@@ -53,10 +53,23 @@ function M.now(ctx, level)
   return now
 end
 
-local function default_transport()
+local function in_nginx()
   local nginx = rawget(_G, "ngx")
-  if type(nginx) == "table" and nginx.socket then return require("healthauth.transports.cosocket").shared() end
+  return type(nginx) == "table" and nginx.socket ~= nil
+end
+
+local function default_transport()
+  if in_nginx() then return require("healthauth.transports.cosocket").shared() end
   return require("healthauth.transports.curl").shared()
+end
+
+--- Why nothing can ever be sent with these options of a session, or nil: cosockets leave much to nginx's directives.
+---@param ctx table
+---@param options table
+---@return string|nil
+function M.objection(ctx, options)
+  if not in_nginx() then return nil end
+  return require("healthauth.transports.cosocket").objection(ctx.transport, rawget(options, "tls"), rawget(options, "proxy"))
 end
 
 --- The session's transport, or the default one: cosockets inside nginx, libcurl elsewhere.

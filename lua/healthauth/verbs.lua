@@ -284,6 +284,11 @@ function M.open(level, provider, options)
   if not ok then error(session, level + 1) end
   if not session then return nil, err end
   local ctx = of(session)
+  local objection = context.objection(ctx, options)
+  if objection then
+    session:close()
+    error(objection, level + 1)
+  end
   if inside.state(session).provider == TETHERED.provider and rawget(options, "scope") == TETHERED.scope then
     ctx.refresh_scope = TETHERED.scope
   end

@@ -13,6 +13,7 @@ local PHASES = {
 }
 local SLICE = 16 * 1024
 local DUPLEX = 64 * 1024 -- a larger body is sent while the answer is awaited: a server may refuse it early
+local AT_ONCE = 4 * 1024 -- the kernel takes so little as a whole or not at all
 local IDLE_MS, POOL_SIZE = 20000, 32
 local KNOWN = { idle = true, pool_size = true }
 
@@ -64,11 +65,14 @@ local function receive(sock, reader, deadline)
 end
 
 -- Request out, answer in: true | nil, failure. The second true says that all of the request has left.
-local function talk(sock, asked, reader, deadline, closing)
+local function talk(sock, asked, reader, deadline, closing, reused)
   local bytes = asked.head .. (closing and "Connection: close\r\n\r\n" or "\r\n")
   if #asked.body <= DUPLEX then
     local sent, why = send_all(sock, bytes .. asked.body, deadline)
     if not sent and why == "timeout" then return lost(reader, why) end
+    if not sent and reused and #bytes + #asked.body <= AT_ONCE then
+      return fail("network", "connection_lost", "the kept connection had died before anything was sent", "not_sent")
+    end
     local ok, failure = receive(sock, reader, deadline) -- a server that refuses to read on may have answered
     return ok, failure or sent
   end
@@ -86,19 +90,20 @@ local function keep(self, sock, reader, whole)
   if not whole or not reader:reusable() or not sock:setkeepalive(self.idle_ms, self.pool_size) then sock:close() end
 end
 
--- One try. The third result is true when a request without effects may be tried on a new connection.
+-- One try. The third result is true when the request may be tried on a new connection: it has no effects, or nothing of it was sent.
 local function once(self, asked, fresh, deadline)
   local sock, reused = connect.open(asked, fresh, math.min(deadline, core.monotonic() + asked.connect_timeout))
   if not sock then return nil, reused end
   local reader = core.http1_reader { method = asked.method, body_limit = asked.body_limit, header_limit = asked.header_limit }
-  local done, ok, second = pcall(talk, sock, asked, reader, deadline, fresh)
+  local done, ok, second = pcall(talk, sock, asked, reader, deadline, fresh, reused)
   if not done then -- nothing of ours raises; the worker is going down, or memory is
     sock:close()
     reader:close()
     return fail("network", "transport_raised", "the transport raised an error")
   end
   if not ok then
-    local again = reused == true and asked.reads and not reader:started() and second.code == "connection_lost"
+    local again = reused == true and not reader:started() and second.code == "connection_lost"
+      and (asked.reads or second.outcome == "not_sent")
     sock:close()
     reader:close()
     return nil, second, again
@@ -176,6 +181,19 @@ end
 
 return setmetatable({
   new = new,
+  --- Why a session with these options can never send through this transport (nil: the shared one); nil when nothing speaks against it.
+  ---@param transport table|nil
+  ---@param tls table|nil
+  ---@param proxy string|nil
+  ---@return string|nil
+  objection = function(transport, tls, proxy)
+    if transport ~= nil and (type(transport) ~= "table" or getmetatable(transport) ~= Transport) then return nil end
+    local ok, why = pcall(function()
+      wire.tls(tls)
+      wire.proxy(proxy)
+    end)
+    return not ok and why or nil
+  end,
   --- The transport that sessions without one of their own share inside nginx.
   ---@return healthauth.transports.cosocket
   shared = function()

@@ -105,8 +105,8 @@ end
 -- The client certificate, where this nginx module can send one.
 local function present(sock, tls)
   if not sock.setclientcert then
-    error("cosocket: tls.cert_file: this nginx has no tcpsock:setclientcert (lua-resty-core 0.1.24 with ngx_lua 0.10.22 brings it); "
-      .. "use healthauth.nginx.worker_thread", 0)
+    return fail("tls", "tls_client_certificate", "this nginx has no tcpsock:setclientcert (lua-resty-core 0.1.24 with ngx_lua 0.10.22 "
+      .. "brings it); use healthauth.nginx.worker_thread")
   end
   local name = tls.cert_file .. "\0" .. (tls.key_file or "")
   local found = certificates[name]

@@ -53,8 +53,21 @@ local function wait_for(seconds, done)
   return false
 end
 
---- Starts it. options: http (the http block's content, with $PORT, $PORT2, $FOLDER, $ROOT and values), or config (the whole file),
---- main (further main-level lines), workers (4), values, env, expect_failure (then: nil, log).
+-- A file of the repository as it stands, linked into the folder so that what it includes is looked for there: files by name. What the file
+-- leaves to the package and to the installation (log, pid, the Lua path) is said from outside. The words for nginx, and its environment.
+local function as_it_stands(self, options, values)
+  process.run { "ln", "-sf", root .. "/" .. options.file, self.folder .. "/nginx.conf" }
+  for name, text in pairs(options.beside or {}) do process.write(self.folder .. "/" .. name, fill(text, values)) end
+  local globals = "daemon off; user root; pid $FOLDER/nginx.pid; error_log $FOLDER/error.log notice;"
+  return "-g " .. process.quote(fill(globals, values)), {
+    "LUA_PATH=" .. process.quote(root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;" .. root .. "/?.lua;;"),
+    "LUA_CPATH=" .. process.quote(root .. "/build/luajit/?.so;;"),
+  }
+end
+
+--- Starts it. options: http (the http block's content, with $PORT, $PORT2, $FOLDER, $ROOT and values), or config (the whole file), or
+--- file (one of the repository, as it stands) with beside (name = text of what it includes), main (further main-level lines), workers (4),
+--- values, env, expect_failure (then: nil, log).
 ---@param options table
 ---@return table|nil server
 ---@return string|nil log
@@ -69,12 +82,13 @@ local function start(options)
     values.MAIN = fill(values.MAIN, values)
     values.HTTP = options.http and fill(options.http, values)
     self.port, self.port2, self.values = values.PORT, values.PORT2, values
-    process.write(self.folder .. "/nginx.conf", fill(options.config or HEAD, values))
     process.write(self.folder .. "/error.log", "")
-    local words = {}
+    local more, words = "", {}
+    if options.file then more, words = as_it_stands(self, options, values)
+    else process.write(self.folder .. "/nginx.conf", fill(options.config or HEAD, values)) end
     for name, value in pairs(options.env or {}) do words[#words + 1] = process.quote(name .. "=" .. value) end
-    self.pid = process.capture(("cd /; env PATH=\"$PATH:/usr/sbin\" %s nginx -p %s/ -c nginx.conf </dev/null >%s/out 2>&1 & echo $!")
-      :format(table.concat(words, " "), self.folder, self.folder))
+    self.pid = process.capture(("cd /; env PATH=\"$PATH:/usr/sbin\" %s nginx -p %s/ -c nginx.conf %s </dev/null >%s/out 2>&1 & echo $!")
+      :format(table.concat(words, " "), self.folder, more, self.folder))
     local ready = wait_for(15, function()
       return not alive(self.pid) or self:log():find("start worker process", 1, true)
     end)

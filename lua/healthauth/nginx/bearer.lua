@@ -95,7 +95,7 @@ local function make(subject, given)
     if self.browser then
       local person = browser.new("bearer", subject, self.browser)
       self.key = self.key or function() return person:key() end
-      self.login = self.login or self.browser.login
+      self.login = self.login or person.login
     end
     if not self.key then options.refuse("bearer", "a sessions needs key = function() ... end, or browser = the options of login", 3) end
     metrics.listen_all(subject)

@@ -35,6 +35,11 @@ local function form_of(transport, n)
   return assert(core.form_decode(transport.sent[n or #transport.sent].body))
 end
 
+-- Without the verbs' mark of a spent pending: the core alone.
+local function core_begin(session, callback, pending)
+  return support.begin(session, "exchange", { callback = callback, pending = pending })
+end
+
 describe("authorize_url", function()
   it("gives a URL and a plain serialisable pending that is good for 600 s", function()
     local session = open { scope = "SITE" }
@@ -209,6 +214,26 @@ describe("a callback", function()
     assert.equal("a__b", refused("denied", "a__b", "error=A%20-b&state=STATE").code)
     assert.equal("wait", refused("denied", "temporarily_unavailable", "error=temporarily_unavailable&state=STATE").action)
     refused("denied", "access_denied", "error=access_denied&code=c0de&state=STATE")
+  end)
+
+  it("that says error= shows no secret that its texts hold", function()
+    local session = support.open("ehealth", { client_secret = "planted_secret_1" })
+    local _, pending = assert(session:authorize_url())
+    local names = { "error", "error_description", "error_uri" }
+    for _, name in ipairs(names) do
+      for _, spelled in ipairs { "planted_secret_1", "planted%255Fsecret_1", "planted%E2%80%8B_secret_1" } do
+        local texts = { error = "access_denied", error_description = "no", error_uri = "https://x.example" }
+        texts[name] = "a " .. spelled
+        local callback = "state=" .. pending.state
+        for _, one in ipairs(names) do callback = callback .. "&" .. one .. "=" .. texts[one]:gsub(" ", "+") end
+        local _, err = core_begin(session, callback, pending)
+        assert.equal("denied", err.kind)
+        for _, text in ipairs { tostring(err), err.code, err.message, err.detail, err.error_uri } do
+          assert.is_nil(text:find("planted_secret_1", 1, true), name)
+        end
+        if name ~= "error" then assert.is_truthy((err.detail .. err.error_uri):find("[secret]", 1, true), name) end
+      end
+    end
   end)
 
   it("has an iss that is the known issuer, for errors as well", function()

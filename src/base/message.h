@@ -15,6 +15,9 @@ enum { HA_TEXT_MAX = 512, HA_CODE_MAX = 64 };
  * line/paragraph separators or BOM (U+200B-200D 2028 2029 2060 FEFF), no tag characters (U+E0000-E007F), never cut inside a character. */
 enum ha_status ha_text_clean(struct ha_buf *out, const char *p, size_t n) HA_MUST_USE;
 
+/* What is not seen but changes what is, and is dropped by ha_text_clean: zero-width, bidi controls, BOM, tags. */
+bool ha_text_invisible(uint32_t c);
+
 /* Appends p as a machine word: ASCII lower case, every byte but a-z 0-9 _ becomes _, at most HA_CODE_MAX bytes. */
 enum ha_status ha_text_code(struct ha_buf *out, const char *p, size_t n) HA_MUST_USE;
 
@@ -37,8 +40,8 @@ enum ha_status ha_bearer_error(struct ha_buf *out, const char *p, size_t n) HA_M
 /* ASCII, without regard to case. */
 bool ha_same_word(const char *a, size_t alen, const char *b, size_t blen);
 
-/* Appends text with every occurrence of each secret (of at least HA_REDACT_MIN bytes; raw, form-encoded, and base64 when longer than that)
- * replaced by [secret]. */
+/* Appends text with every occurrence of each secret (of at least HA_REDACT_MIN bytes; raw, form-encoded, in base64, or
+ * with characters in between that ha_text_clean would drop) replaced by [secret]. */
 struct ha_secret;
 enum { HA_REDACT_MIN = 4 };
 enum ha_status ha_redact(struct ha_buf *out, const char *text, size_t n, const struct ha_secret *const *secrets, size_t count) HA_MUST_USE;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Takes secrets out of a text that a stranger wrote. Each spelling of a secret is searched by Knuth-Morris-Pratt, in the text as it is and
- * in the text with its percent escapes undone, so the time is (text + secret) for each spelling, whatever the text holds. What is found is
- * first marked, byte by byte; overlapping finds become one mark. Only for rare error paths. */
+/* Takes secrets out of a text that a stranger wrote. Each spelling of a secret is searched by Knuth-Morris-Pratt, in the text as it is, in
+ * the text with its percent escapes undone, and without the characters that ha_text_clean drops, so the time is (text + secret) for each
+ * spelling, whatever the text holds. What is found is first marked, byte by byte; overlapping finds become one mark. Only for rare error
+ * paths. */
 #include <stdint.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "codec.h"
 #include "message.h"
 #include "secret.h"
+#include "utf8.h"
 
 enum {
   COVERED = 1, /* this byte belongs to a secret */
@@ -18,7 +20,10 @@ enum {
 
 static const char MASK[] = "[secret]";
 
-/* One reading of the text: the text itself, or the text with escapes undone. */
+/* How a reader may take the text. */
+enum reading { PERCENT, FORM, VISIBLE };
+
+/* One reading of the text: the text itself, or what a reader makes of it. */
 struct view {
   const char *bytes;
   char *own;            /* bytes, when they are decoded ones */
@@ -27,7 +32,7 @@ struct view {
 };
 
 struct work {
-  struct view text, percent, form;
+  struct view text, percent, form, visible;
 };
 
 static int hex_value(char c) {
@@ -39,9 +44,22 @@ static int hex_value(char c) {
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 
-/* One character of the text as a lenient decoder reads it: how many bytes it is made of, 1 or 3. */
-static size_t decode_one(const char *p, size_t n, bool plus_is_space, char *c) {
-  *c = *p == '+' && plus_is_space ? ' ' : *p;
+/* Bytes of invisible characters at p. */
+static size_t invisible(const char *p, size_t n) {
+  size_t at = 0, took;
+  uint32_t code = 0;
+  while (at < n && (unsigned char)p[at] >= 0x80 && (took = ha_utf8_next(p + at, n - at, &code)) > 0 && ha_text_invisible(code)) at += took;
+  return at;
+}
+
+/* One character of the text as a lenient decoder reads it: how many bytes it is made of. */
+static size_t decode_one(const char *p, size_t n, enum reading how, char *c) {
+  if (how == VISIBLE) {
+    size_t skipped = invisible(p, n);
+    *c = skipped < n ? p[skipped] : '\0';
+    return skipped < n ? skipped + 1 : n;
+  }
+  *c = *p == '+' && how == FORM ? ' ' : *p;
   if (*p != '%' || n < 3 || hex_value(p[1]) < 0 || hex_value(p[2]) < 0) return 1;
   *c = (char)(unsigned char)(hex_value(p[1]) * 16 + hex_value(p[2]));
   return 3;
@@ -77,6 +95,7 @@ static enum ha_status search_all(struct work *w, const char *pattern, size_t m) 
   enum ha_status rc = search(&w->text, pattern, m);
   if (rc == HA_OK) rc = search(&w->percent, pattern, m);
   if (rc == HA_OK) rc = search(&w->form, pattern, m);
+  if (rc == HA_OK) rc = search(&w->visible, pattern, m);
   return rc;
 }
 
@@ -142,22 +161,22 @@ static enum ha_status search_secret(struct work *w, const struct ha_secret *s) {
   return rc;
 }
 
-static enum ha_status open_decoded(struct view *v, const struct view *text, bool plus_is_space) {
+static enum ha_status open_decoded(struct view *v, const struct view *text, enum reading how) {
   size_t at = 0;
   v->own = ha_alloc(text->len);
   v->marks = ha_alloc(text->len);
   v->bytes = v->own;
   if (!v->own || !v->marks) return HA_NOMEM;
-  while (at < text->len) at += decode_one(text->bytes + at, text->len - at, plus_is_space, &v->own[v->len++]);
+  while (at < text->len) at += decode_one(text->bytes + at, text->len - at, how, &v->own[v->len++]);
   return HA_OK;
 }
 
 /* Carries the marks of a decoded view over to the bytes of the text that each character came from. */
-static void project(struct view *text, const struct view *v, bool plus_is_space) {
+static void project(struct view *text, const struct view *v, enum reading how) {
   size_t at = 0, i;
   for (i = 0; i < v->len; i++) {
     char c;
-    size_t j, took = decode_one(text->bytes + at, text->len - at, plus_is_space, &c);
+    size_t j, took = decode_one(text->bytes + at, text->len - at, how, &c);
     for (j = 0; v->marks[i] && j < took; j++)
       text->marks[at + j] = (unsigned char)(text->marks[at + j] | (j > 0 ? COVERED | JOINED : v->marks[i]));
     at += took;
@@ -169,13 +188,21 @@ static void close_view(struct view *v, size_t size) {
   ha_free(v->own, size);
 }
 
+static bool any_invisible(const struct view *text) {
+  size_t i;
+  for (i = 0; i < text->len; i++)
+    if (invisible(text->bytes + i, text->len - i) > 0) return true;
+  return false;
+}
+
 static enum ha_status open_views(struct work *w) {
   const struct view *text = &w->text;
   enum ha_status rc = HA_OK;
   w->text.marks = ha_alloc(text->len);
   if (!w->text.marks) return HA_NOMEM;
-  if (memchr(text->bytes, '%', text->len)) rc = open_decoded(&w->percent, text, false);
-  if (rc == HA_OK && memchr(text->bytes, '+', text->len)) rc = open_decoded(&w->form, text, true);
+  if (memchr(text->bytes, '%', text->len)) rc = open_decoded(&w->percent, text, PERCENT);
+  if (rc == HA_OK && memchr(text->bytes, '+', text->len)) rc = open_decoded(&w->form, text, FORM);
+  if (rc == HA_OK && any_invisible(text)) rc = open_decoded(&w->visible, text, VISIBLE);
   return rc;
 }
 
@@ -209,12 +236,14 @@ enum ha_status ha_redact(struct ha_buf *out, const char *text, size_t n, const s
   for (i = 0; rc == HA_OK && i < count; i++)
     if (secrets[i] && secrets[i]->data && secrets[i]->len >= HA_REDACT_MIN) rc = search_secret(&w, secrets[i]);
   if (rc == HA_OK) {
-    project(&w.text, &w.percent, false);
-    project(&w.text, &w.form, true);
+    project(&w.text, &w.percent, PERCENT);
+    project(&w.text, &w.form, FORM);
+    project(&w.text, &w.visible, VISIBLE);
     rc = write_masked(out, &w.text);
   }
   close_view(&w.text, n);
   close_view(&w.percent, n);
   close_view(&w.form, n);
+  close_view(&w.visible, n);
   return rc;
 }

@@ -7,8 +7,7 @@
 /* White space, control characters, and the two separators that end a line for some screens: each run of them becomes one space. */
 static bool gap(uint32_t c) { return c <= 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x2028 || c == 0x2029; }
 
-/* What is not seen but changes what is: zero-width, bidi controls, BOM, tags. */
-static bool invisible(uint32_t c) {
+bool ha_text_invisible(uint32_t c) {
   return c == 0x061C || (c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) || c == 0x2060 || (c >= 0x2066 && c <= 0x2069) ||
          c == 0xFEFF || (c >= 0xE0000 && c <= 0xE007F);
 }
@@ -32,7 +31,7 @@ enum ha_status ha_text_clean(struct ha_buf *out, const char *p, size_t n) {
       space = len > 0;
       continue;
     }
-    if (invisible(code)) continue;
+    if (ha_text_invisible(code)) continue;
     if (len + (space ? 1 : 0) + size > sizeof text) break;
     if (space) text[len++] = ' ';
     space = false;

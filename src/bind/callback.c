@@ -89,21 +89,38 @@ static bool issuer_fine(const struct lha_exchange *x, const struct ha_query *q) 
   return !known || ha_equal(iss, n, known, strlen(known));
 }
 
-static int denied(lua_State *L, struct lha_exchange *x, const struct ha_query *q, const char *error, size_t n) {
+/* A parameter of the callback without our secrets on the stack; NULL and nothing pushed when it is absent. */
+static const char *shown(lua_State *L, struct lha_exchange *x, const struct ha_query *q, const char *name, size_t *n) {
+  const char *p = ha_query_get(q, name, n);
+  if (!p) return NULL;
+  lua_pushlstring(L, p, *n);
+  lha_sanitize_push(L, x, -1);
+  lua_remove(L, -2);
+  return lua_tolstring(L, -1, n);
+}
+
+static int denied(lua_State *L, struct lha_exchange *x, const struct ha_query *q) {
   struct ha_buf *code = lha_bytes_new(L, HA_CODE_MAX + 8);
-  const char *description, *uri;
-  size_t dlen, ulen;
-  lha_must(L, ha_text_code(code, error, n));
+  const char *text;
+  size_t n;
+  text = shown(L, x, q, "error", &n);
+  lha_must(L, ha_text_code(code, text, n));
   (void)lha_refuse(L, x, "denied", code->data && code->len ? code->data : "denied", "the provider did not authorize", "answered",
                    lha_oauth_action(code->data ? code->data : "", true)); /* nil, err */
   lha_error_word(L, "dialect", "oauth");
-  description = ha_query_get(q, "error_description", &dlen);
-  if (description) {
-    lha_error_text(L, "detail", description, dlen);
-    lha_error_text(L, "message", description, dlen);
+  text = shown(L, x, q, "error_description", &n);
+  if (text) {
+    lua_pushvalue(L, -2); /* err */
+    lha_error_text(L, "detail", text, n);
+    lha_error_text(L, "message", text, n);
+    lua_pop(L, 2);
   }
-  uri = ha_query_get(q, "error_uri", &ulen);
-  if (uri) lha_error_text(L, "error_uri", uri, ulen);
+  text = shown(L, x, q, "error_uri", &n);
+  if (text) {
+    lua_pushvalue(L, -2);
+    lha_error_text(L, "error_uri", text, n);
+    lua_pop(L, 2);
+  }
   return 2;
 }
 
@@ -114,8 +131,7 @@ static int judge(lua_State *L, struct lha_exchange *x, const struct ha_query *q,
   if (!ha_equal(p, n, wanted->data, wanted->len)) return refuse(L, x, "state", "state_mismatch", "the callback's state is not the one that was sent");
   if (x->now >= expires_at) return refuse(L, x, "state", "state_expired", "the login took too long: its state has expired");
   if (!issuer_fine(x, q)) return refuse(L, x, "state", "issuer_mismatch", "the callback comes from another issuer");
-  p = ha_query_get(q, "error", &n);
-  if (p) return denied(L, x, q, p, n);
+  if (ha_query_get(q, "error", &n)) return denied(L, x, q);
   p = ha_query_get(q, "code", &n);
   if (!p || n == 0) return refuse(L, x, "argument", "callback_malformed", "the callback has neither code nor error");
   code = lha_argument_add(L, x, "code", p, n);
@@ -131,7 +147,7 @@ int lha_callback_read(lua_State *L, struct lha_exchange *x, int index) {
   size_t n = 0;
   double expires_at = 0;
   int callback, pending, results;
-  luaL_checkstack(L, 12, "no stack");
+  luaL_checkstack(L, 20, "no stack");
   lua_pushliteral(L, "callback");
   lua_rawget(L, index);
   callback = lua_gettop(L);

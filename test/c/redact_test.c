@@ -60,6 +60,11 @@ static const struct row ROWS[] = {
   {{"\xFB\xFF\xFE\xFB\xFF\xFE\xFB\xFF\xFE"}, "YTr7__77__77__4 YTr7//77//77//4", "YTr[secret]4 YTr[secret]4"}, /* "a:" before it */
   {{"secret_8", "secret7"}, "aWQ6c2VjcmV0Xzg= aWQ6c2VjcmV0Nw==", "aWQ6[secret] aWQ6[secret]"}, /* whole base64 of both */
   {{"secret_8", "secret7"}, "aTpzZWNyZXRfOA== aTpzZWNyZXQ3", "aTp[secret]A== aTpzZWNyZXQ3"}, /* shifted: from eight bytes on */
+  /* characters that ha_text_clean drops do not hide it: zero width, a tag, BOM, bidi */
+  {{"abcd"}, "x ab\xE2\x80\x8B" "cd x", "x [secret] x"},
+  {{"abcd"}, "\xEF\xBB\xBF" "a\xF3\xA0\x80\xA0" "b\xD8\x9C\xE2\x80\x8F" "cd", "[secret]"},
+  {{"test"}, "dGVz\xE2\x81\xA0" "dA==", "[secret]"},
+  {{"abcd"}, "ab\xE2\x80" "cd \xE2\x80\x8B", "ab\xE2\x80" "cd \xE2\x80\x8B"}, /* broken UTF-8 is not dropped, and shows */
   {{"abcd", "wxyz", "mnop"}, "mnop=wxyz&abcd", "[secret]=[secret]&[secret]"},
 };
 

@@ -320,7 +320,7 @@ describe("a bad caller", function()
   }
   local OPERATION = {
     "method", "path", "body", "wrap", "fields", "headers", "auth", "success", "tokens", "resend", "rotation", "life", "grant", "gone",
-    "active", "spent",
+    "active", "spent", "repeat_scope",
   }
 
   it("gets no provider from a wrong declaration", function()

@@ -65,6 +65,35 @@ describe("the Lua files", function()
     assert.equal(4, count)
   end)
 
+  it("name no provider where they are code: only the face offers them, and the sandbox plays them", function()
+    local count = 0
+    for name, module in pairs(modules) do
+      if not ({ providers = 1, sandbox = 1, meta = 1, cli = 1 })[family(name) or ""] and name ~= "healthauth" then
+        count = count + 1
+        local text = module.text:gsub("Conneqt%-Instant%-Access%-Token", ""):lower() -- the guard's default header
+        for _, word in ipairs { "pkb", "ehealth", "conneqt" } do assert.is_nil(text:find(word, 1, true), name .. " names " .. word) end
+      end
+    end
+    assert.is_true(count > 40)
+  end)
+
+  it("and the C files name none either; ehealth is there as a dialect", function()
+    local count = 0
+    for _, ring in ipairs { "base", "sys", "bind" } do
+      for name in lfs.dir(ROOT .. "../src/" .. ring) do
+        if name:match "%.[ch]$" then
+          count = count + 1
+          local file = assert(io.open(ROOT .. "../src/" .. ring .. "/" .. name))
+          local text = file:read("*a"):gsub("/%*.-%*/", ""):lower()
+          file:close()
+          for _, word in ipairs { "pkb", "conneqt", "patientsknowbest" } do assert.is_nil(text:find(word, 1, true), name) end
+          if not ({ ["dialect.c"] = 1, ["provider.c"] = 1 })[name] then assert.is_nil(text:find("ehealth", 1, true), name) end
+        end
+      end
+    end
+    assert.is_true(count > 60)
+  end)
+
   for part, allowed in pairs(MAY) do
     it("of " .. part .. " know nothing outside their ring", function()
       local may = {}

@@ -14,9 +14,6 @@ local vault = require "healthauth.lifecycle.vault"
 local inside = core.inside
 local of = context.of
 
--- PKB's Tethered-Token clients say their scope with every refresh. No other scope is repeated there: the person's consent decided it.
-local TETHERED = { provider = "pkb", scope = "SITE" }
-
 local M = {}
 local compiled = {}
 
@@ -136,6 +133,7 @@ function Session:verify(...)
   else
     local ok, load_err = loaded(self, ctx)
     if not ok then return nil, load_err end
+    if ctx.dirty and not ctx.committing then vault.save_again(self, ctx) end
   end
   local exchange, err = perform.begin(2, self, ctx, "verify", args)
   if not exchange then return nil, err end
@@ -288,9 +286,6 @@ function M.open(level, provider, options)
   if objection then
     session:close()
     error(objection, level + 1)
-  end
-  if inside.state(session).provider == TETHERED.provider and rawget(options, "scope") == TETHERED.scope then
-    ctx.refresh_scope = TETHERED.scope
   end
   vault.prepare(session, ctx)
   return session

@@ -96,6 +96,16 @@ local WRONG = {
   { "operations.check.gone", function(d) d.operations.check.gone = { 410 } end },
   { "operations.check.active", function(d) d.operations.check.active = "active" end },
   { "operations.check.spent", function(d) d.operations.check.spent = { "x" } end },
+  { "operations.refresh.repeat_scope", function(d) d.operations.refresh.repeat_scope = { "SITE" } end }, -- no field says a scope
+  { "operations.refresh.repeat_scope", function(d)
+    d.operations.refresh.fields.scope, d.operations.refresh.repeat_scope = "$argument.scope?", "SITE"
+  end },
+  { "operations.refresh.repeat_scope", function(d)
+    d.operations.refresh.fields.scope, d.operations.refresh.repeat_scope, d.options.scope = "$argument.scope?", { "SITE" }, nil
+  end },
+  { "operations.exchange.repeat_scope", function(d)
+    d.operations.exchange.fields.scope, d.operations.exchange.repeat_scope = "$argument.scope?", { "SITE" }
+  end },
   { "operations.refresh.retries: unknown member", function(d) d.operations.refresh.retries = 3 end },
   { "operations.revoke: unknown member", function(d) d.operations.revoke = {} end },
   { "operations.refresh", function(d) d.operations.refresh = "yes" end },
@@ -287,6 +297,23 @@ describe("a provider of one's own", function()
     assert.equal("token=access-2", transport.sent[3].body)
     assert.equal("token=another", transport.sent[4].body)
     assert.equal("Bearer access-2", (support.header(transport.sent[6], "Authorization")))
+  end)
+
+  it("repeats with every refresh the scopes that its declaration says, and no other", function()
+    local d = declaration()
+    d.operations.refresh.fields.scope, d.operations.refresh.repeat_scope = "$argument.scope?", { "site", "ward" }
+    local function sent(option, args)
+      local session = acme({ operations = d.operations }, { scope = option, tokens = { access_token = "a", refresh_token = "r" } })
+      return core.form_decode(assert(support.begin(session, "refresh", args)):request().body).scope
+    end
+    assert.equal("site", sent "site")
+    assert.equal("ward", sent "ward")
+    for _, other in ipairs { "patient", "SITE", "site ward", "sit" } do assert.is_nil(sent(other)) end
+    assert.is_nil(sent(nil))
+    assert.equal("narrower", sent("site", { scope = "narrower" }))
+    assert.equal("site", sent("site", { refresh_token = "another" }))
+    d.operations.refresh.repeat_scope = nil
+    assert.is_nil(sent "site")
   end)
 
   it("needs a boolean for introspection's active", function()

@@ -39,6 +39,17 @@ describe("pkb", function()
       core.form_decode(request("refresh", { refresh_token = "handed-over", scope = "SITE" }).body))
   end)
 
+  it("says SITE with every refresh of a Tethered Token's client, a person's scope never", function()
+    for scope, said in pairs { SITE = "SITE", site = "site", PATIENT = false, CLINICIAN = false } do
+      for _, value in ipairs { scope, function() return scope end } do
+        local transport = support.script(support.json(200, { access_token = "a", token_type = "Bearer", refresh_token = "b" }))
+        local session = support.open("pkb", { scope = value, tokens = support.tokens(), transport = transport })
+        assert.is_truthy(session:refresh())
+        assert.equal(said or nil, core.form_decode(transport.sent[1].body).scope)
+      end
+    end
+  end)
+
   it("sends people to /apiAuthorize.action of the sandbox", function()
     local url = support.open("pkb", { base_url = false, environment = "sandbox" }):authorize_url { scope = "PATIENT" }
     assert.matches("^https://sandbox%.patientsknowbest%.com/apiAuthorize%.action%?", url)

@@ -52,13 +52,6 @@ const char *lha_argument_add(lua_State *L, struct lha_exchange *x, const char *n
   return NULL;
 }
 
-static bool names_in(const struct lha_fields *fields, const char *name) {
-  int i;
-  for (i = 0; i < fields->count; i++)
-    if (fields->list[i].value.source == LHA_ARGUMENT && strcmp(fields->list[i].value.text, name) == 0) return true;
-  return false;
-}
-
 static bool known(const struct lha_exchange *x, const char *name) {
   static const char *const OF_CALL[] = {"method", "url", "headers", "body", "timeout", NULL};
   const struct lha_provider *p = x->session->provider;
@@ -69,7 +62,7 @@ static bool known(const struct lha_exchange *x, const char *name) {
       if (strcmp(name, OF_CALL[i]) == 0) return true;
     return false;
   }
-  if (names_in(&x->op->fields, name) || names_in(&x->op->headers, name) || names_in(&p->headers, name)) return true;
+  if (lha_fields_take(&x->op->fields, name) || lha_fields_take(&x->op->headers, name) || lha_fields_take(&p->headers, name)) return true;
   if (x->verb == LHA_EXCHANGE && p->authorize)
     return strcmp(name, "callback") == 0 || strcmp(name, "pending") == 0 || strcmp(name, "redirect_uri") == 0 || strcmp(name, "scope") == 0;
   return false;

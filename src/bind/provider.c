@@ -150,11 +150,18 @@ static void read_tokens(const struct lha_cursor *c, struct lha_operation *op, bo
   lua_pop(c->L, 1);
 }
 
+bool lha_fields_take(const struct lha_fields *fields, const char *name) {
+  int i;
+  for (i = 0; i < fields->count; i++)
+    if (fields->list[i].value.source == LHA_ARGUMENT && strcmp(fields->list[i].value.text, name) == 0) return true;
+  return false;
+}
+
 static bool refuses_tokens(enum lha_verb verb) { return verb != LHA_EXCHANGE && verb != LHA_REFRESH; }
 
 static struct lha_operation *read_operation(const struct lha_cursor *outer, struct lha_provider *p, enum lha_verb verb) {
   static const char *const COMMON[] = {"method", "path", "body", "wrap", "fields", "headers", "auth", "success", "tokens", "resend",
-                                       "rotation", "life", "grant", "gone", "active", "spent", NULL};
+                                       "rotation", "life", "grant", "gone", "active", "spent", "repeat_scope", NULL};
   static const char *const METHODS[] = {"GET", "POST", "PUT", "DELETE", NULL};
   static const char *const BODIES[] = {"none", "form", "json", NULL};
   static const char *const AUTHS[] = {"none", "basic", "bearer", NULL};
@@ -190,6 +197,9 @@ static struct lha_operation *read_operation(const struct lha_cursor *outer, stru
   if (op->active && verb != LHA_VERIFY) lha_declare_bad(&c, "active", "nothing here: it belongs to verify");
   op->spent_count = lha_declare_texts(&c, "spent", &op->spent);
   if (op->spent_count && verb != LHA_LOGOUT) lha_declare_bad(&c, "spent", "nothing here: it belongs to logout");
+  op->repeat_scope_count = lha_declare_texts(&c, "repeat_scope", &op->repeat_scope);
+  if (op->repeat_scope_count && (verb != LHA_REFRESH || lha_option_index(p, "scope", 5) < 0 || !lha_fields_take(&op->fields, "scope")))
+    lha_declare_bad(&c, "repeat_scope", "nothing here: it belongs to refresh, with an option scope and a field of $argument.scope");
   if (refuses_tokens(verb)) {
     lua_pushliteral(c.L, "tokens");
     lua_rawget(c.L, c.table);

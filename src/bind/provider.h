@@ -72,6 +72,8 @@ struct lha_operation {
   bool resend_safe;   /* may be sent again after an unknown outcome */
   double life;        /* refresh: seconds that a kept refresh token lives, 0 = unknown */
   bool rotate;        /* refresh: the answer replaces the refresh token, absent = spent */
+  const char **repeat_scope; /* refresh: an option `scope` that is one of these is said again with every refresh */
+  int repeat_scope_count;
   const char *active; /* verify: dotted path of a boolean (RFC 7662) */
   const char **spent; /* logout: error codes that mean "already out" */
   int spent_count;
@@ -136,6 +138,9 @@ void lha_provider_open(lua_State *L);
 const struct lha_provider *lha_provider_check(lua_State *L, int index);
 
 int lha_option_index(const struct lha_provider *p, const char *name, size_t len); /* -1 = none */
+
+/* Whether one of the fields is $argument.NAME. */
+bool lha_fields_take(const struct lha_fields *fields, const char *name);
 
 /* core.provider(declaration) -> userdata; raises with the path of the wrong member. */
 int lha_provider_function(lua_State *L);

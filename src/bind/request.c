@@ -8,6 +8,7 @@
 
 #include "base/codec.h"
 #include "base/json.h"
+#include "base/message.h"
 #include "base/version.h"
 #include "bytes.h"
 #include "request.h"
@@ -25,12 +26,25 @@ static const struct ha_secret *option_named(const struct lha_exchange *x, const 
 
 static const struct ha_secret *present(const struct ha_secret *s) { return s && s->data ? s : NULL; }
 
+/* The option `scope`, where the provider wants it said with every refresh; what a person consented to is not said again. */
+static const struct ha_secret *repeated_scope(const struct lha_exchange *x) {
+  const struct ha_secret *scope = x->op->repeat_scope_count ? option_named(x, "scope") : NULL;
+  int i;
+  for (i = 0; scope && i < x->op->repeat_scope_count; i++) {
+    const char *word = x->op->repeat_scope[i];
+    size_t n = strlen(word);
+    if (x->session->provider->scope_ignores_case ? ha_same_word(scope->data, scope->len, word, n) : ha_equal(scope->data, scope->len, word, n)) return scope;
+  }
+  return NULL;
+}
+
 /* scope and redirect_uri come from argument, then pending, then option; a token from argument, then the session. */
 static const struct ha_secret *argument_value(const struct lha_exchange *x, const char *name) {
   const struct ha_secret *v = lha_argument(x, name);
   if (v) return v;
   if (strcmp(name, "refresh_token") == 0) return present(&x->session->tokens.refresh);
   if (strcmp(name, "token") == 0) return present(&x->session->tokens.access);
+  if (x->verb == LHA_REFRESH && strcmp(name, "scope") == 0) return repeated_scope(x);
   if (x->verb != LHA_EXCHANGE) return NULL;
   if (strcmp(name, "redirect_uri") == 0) v = present(&x->redirect_uri);
   else if (strcmp(name, "scope") == 0) v = present(&x->scope);

@@ -190,9 +190,6 @@ end
 ---@param patient boolean     wait for another holder of the lease
 ---@return any, table|nil, boolean|nil
 function M.run(level, session, ctx, args, want, forced, patient)
-  if ctx.refresh_scope and not (args and args.scope) then
-    args = { refresh_token = args and args.refresh_token, scope = ctx.refresh_scope }
-  end
   if not ctx.store then
     local tokens, plain_err = plain(level + 1, session, ctx, args, forced) -- no tail call: levels are counted
     return tokens, plain_err

@@ -175,6 +175,7 @@
 ---@field gone? integer[]
 ---@field active? string
 ---@field spent? string[]
+---@field repeat_scope? string[]
 
 --- A provider as data (docs/providers.md).
 ---@class healthauth.Declaration

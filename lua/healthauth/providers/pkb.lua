@@ -47,6 +47,7 @@ return {
       tokens = "oauth",
       resend = "never",
       rotation = "replace", -- an answer without refresh_token: the old one is spent all the same
+      repeat_scope = { "SITE" }, -- a Tethered Token's client says it every time; a person's scope is not asked for again
     },
   },
   call = {

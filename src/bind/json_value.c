@@ -67,8 +67,8 @@ const char *lha_json_decode(lua_State *L, const char *text, size_t len, size_t d
   struct ha_json_verdict verdict;
   locale_t before;
   int rc;
-  limits.depth = depth < LHA_JSON_DEPTH_MAX ? depth : LHA_JSON_DEPTH_MAX;
-  limits.values = LHA_JSON_VALUES;
+  limits.depth = depth < LHA_JSON_RECORD_DEPTH ? depth : LHA_JSON_RECORD_DEPTH;
+  limits.values = depth > LHA_JSON_DEPTH_MAX ? LHA_JSON_RECORD_VALUES : LHA_JSON_VALUES;
   verdict = ha_json_judge(text, len, &limits);
   if (verdict.fault == HA_JSON_NOMEM) luaL_error(L, "not enough memory"); /* no verdict: nobody may take the text for a bad one */
   if (verdict.fault != HA_JSON_FINE) return fault_code(verdict.fault);
@@ -213,7 +213,7 @@ static const char *encode_array(lua_State *L, int index, int n, struct ha_buf *o
 }
 
 static const char *encode_value(lua_State *L, int index, struct ha_buf *out, int depth) {
-  if (depth > LHA_JSON_DEPTH_MAX) return "nested too deep";
+  if (depth > LHA_JSON_RECORD_DEPTH) return "nested too deep";
   luaL_checkstack(L, 8, "no stack");
   switch (lua_type(L, index)) {
     case LUA_TBOOLEAN: return add(L, out, lua_toboolean(L, index) ? "true" : "false");
@@ -228,7 +228,9 @@ static const char *encode_value(lua_State *L, int index, struct ha_buf *out, int
   }
 }
 
-const char *lha_json_encode(lua_State *L, int index, struct ha_buf *out) { return encode_value(L, lha_absindex(L, index), out, 0); }
+const char *lha_json_encode(lua_State *L, int index, struct ha_buf *out) {
+  return encode_value(L, lha_absindex(L, index), out, LHA_JSON_RECORD_DEPTH - LHA_JSON_DEPTH_MAX);
+}
 
 int lha_json_decode_function(lua_State *L) {
   size_t n, depth = LHA_JSON_DEPTH;
@@ -237,7 +239,7 @@ int lha_json_decode_function(lua_State *L) {
     lua_getfield(L, 2, "depth");
     if (lua_type(L, -1) == LUA_TNUMBER) {
       double wanted = lua_tonumber(L, -1);
-      depth = wanted >= 1 && wanted <= LHA_JSON_DEPTH_MAX ? (size_t)wanted : LHA_JSON_DEPTH;
+      depth = wanted >= 1 && wanted <= LHA_JSON_RECORD_DEPTH ? (size_t)wanted : LHA_JSON_DEPTH;
     }
     lua_pop(L, 1);
   }
@@ -254,7 +256,7 @@ int lha_json_encode_function(lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 1);
   out = lha_bytes_new(L, LHA_JSON_TEXT_MAX);
-  why = lha_json_encode(L, 1, out);
+  why = encode_value(L, 1, out, 0);
   if (why) return luaL_error(L, "JSON cannot hold %s", why);
   lua_pushlstring(L, out->data, out->len);
   ha_buf_free(out);

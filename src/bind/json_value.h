@@ -11,7 +11,12 @@
 #include "base/json.h"
 #include "compat.h"
 
-enum { LHA_JSON_DEPTH = 32, LHA_JSON_VALUES = 20000, LHA_JSON_DEPTH_MAX = 200, LHA_JSON_TEXT_MAX = 16 * 1024 * 1024 };
+/* A record holds what an answer may hold, with a little around it: it must be readable again. */
+enum {
+  LHA_JSON_DEPTH = 32, LHA_JSON_DEPTH_MAX = 200, LHA_JSON_RECORD_DEPTH = LHA_JSON_DEPTH_MAX + 8,
+  LHA_JSON_VALUES = 20000, LHA_JSON_RECORD_VALUES = LHA_JSON_VALUES + 64,
+  LHA_JSON_TEXT_MAX = 16 * 1024 * 1024
+};
 
 /* Loads lua-cjson and keeps its decoder. Raises when lua-cjson is not there. */
 void lha_json_open(lua_State *L);
@@ -19,7 +24,7 @@ void lha_json_open(lua_State *L);
 /* Pushes the value and answers NULL, or pushes nothing and answers a static error code ("not_json", "duplicate_key", ...). */
 const char *lha_json_decode(lua_State *L, const char *text, size_t len, size_t depth);
 
-/* Appends the value at index as JSON with its keys in order; NULL or a static sentence that says what JSON cannot hold. */
+/* Appends the value at index as JSON with its keys in order, at most LHA_JSON_DEPTH_MAX deep; NULL or a static sentence that says what JSON cannot hold. */
 const char *lha_json_encode(lua_State *L, int index, struct ha_buf *out);
 
 /* core.json_decode(text [, {depth=}]) and core.json_encode(value). */

@@ -76,6 +76,11 @@ static double clock_offset(lua_State *L, const struct lha_exchange *x, const str
   return offset >= -1 && offset <= 1 ? 0 : offset;
 }
 
+/* A time that a record can hold: what is saved must be readable again. */
+static double in_range(double seconds) {
+  return seconds < 0 ? 0 : seconds > LHA_TIME_MAX ? LHA_TIME_MAX : seconds;
+}
+
 static bool text_member(lua_State *L, struct ha_secret *to, bool token, size_t max, bool *there) {
   size_t n;
   const char *p;
@@ -124,7 +129,7 @@ static const char *read_members(lua_State *L, struct lha_exchange *x, const stru
         if (timed < 0) return "member_type";
         if (timed) {
           t->expires = true;
-          t->expires_at = floor(x->now) + seconds;
+          t->expires_at = in_range(floor(x->now) + seconds);
         }
         break;
       case LHA_EXPIRES_AT:
@@ -132,8 +137,7 @@ static const char *read_members(lua_State *L, struct lha_exchange *x, const stru
         if (timed < 0) return "member_type";
         if (timed) {
           t->expires = true;
-          t->expires_at = seconds - clock_offset(L, x, r);
-          if (t->expires_at < 0) t->expires_at = 0;
+          t->expires_at = in_range(seconds - clock_offset(L, x, r));
         }
         break;
       case LHA_MEMBERS: break;

@@ -13,7 +13,7 @@ local M = {}
 local VERSION = 1
 local FIELDS = { v = "number", provider = "string", base_url = "string", client_id = "string", key = "string" }
 local AGE_MAX = 99999999999
-local DEPTH = 64
+local DEPTH = 208 -- what the deepest answer needs, with the record around it
 local REFUSED = { code = true, dialect = true, status = true, message = true, request_id = true }
 
 local function whose(session, key)

@@ -116,7 +116,7 @@ local function model_side()
   function world.post(refresh)
     local how = side.player.wire()
     local set, what = serve(side.server, refresh, how)
-    if set then return { access = set.access, refresh = set.refresh, expires = side.now + set.life } end
+    if set then return { access = set.access, refresh = set.refresh, expires = side.now + set.life, life = set.life } end
     return nil, CODES[what] or FAILURES[what].code, LOSING[what] or false, what == "denied"
   end
   side.model = reference.new(world)

@@ -17,7 +17,14 @@ function M.process()
 end
 
 local function valid(self, p) return p.set and p.set.access and self.world.now() < p.set.expires and p.set.access or nil end
-local function ready(self, p) return p.set and p.set.access and self.world.now() + MARGIN < p.set.expires and p.set.access or nil end
+
+-- A new token is good for ten seconds or a tenth of its life, whatever the margin.
+local function ready(self, p)
+  local set = p.set
+  if not set or not set.access then return nil end
+  local margin = set.life and math.min(MARGIN, set.life - math.min(set.life / 10, 10)) or MARGIN
+  return self.world.now() + margin < set.expires and set.access or nil
+end
 
 -- ---- the store ----
 

@@ -11,6 +11,8 @@
 #include "options.h"
 #include "sys/crypto.h"
 
+enum { NEW = 10 }; /* seconds for which a token counts as new, or a tenth of its life */
+
 static void wipe(struct lha_session *s) {
   int i;
   for (i = 0; s->options && i < s->option_count; i++) ha_secret_clear(&s->options[i]);
@@ -189,11 +191,13 @@ static int session_state(lua_State *L) {
   return 1;
 }
 
-/* How long before its end a token is renewed: min(60 s, 10 % of its life), and the same again times jitter (0 to 1). */
-static double early(const struct lha_tokens *t, double jitter) {
+/* How long before its end a token is renewed: min(60 s, 10 % of its life), and the same again times jitter (0 to 1); or the margin that the
+ * session was given, which a token that is quite new is not held to: else each of many processes would renew what another just got. */
+static double early(const struct lha_tokens *t, double jitter, const double *given) {
   double life = t->obtained_at > 0 ? t->expires_at - t->obtained_at : 600;
-  double margin = life * 0.1 < 60 ? life * 0.1 : 60;
-  return margin < 0 ? 0 : margin * (1 + jitter);
+  double tenth = life > 0 ? life * 0.1 : 0, rest = tenth < NEW ? tenth : NEW;
+  if (!given) return (tenth < 60 ? tenth : 60) * (1 + jitter);
+  return t->obtained_at > 0 && *given > life - rest ? life - rest : *given;
 }
 
 /* A kept refresh token may die before the access token: renew while it still can, once. */
@@ -212,7 +216,7 @@ static int session_ready(lua_State *L) {
   struct lha_session *s = lha_session_live(L, 1);
   double now = luaL_checknumber(L, 2);
   const struct lha_tokens *t = &s->tokens;
-  double margin = lua_isnoneornil(L, 3) ? early(t, luaL_optnumber(L, 4, 0)) : luaL_checknumber(L, 3);
+  double given = luaL_optnumber(L, 3, 0), margin = early(t, luaL_optnumber(L, 4, 0), lua_isnoneornil(L, 3) ? NULL : &given);
   if (t->access.data && (!t->expires || now + margin < t->expires_at) && !refresh_token_ages(s, now)) lua_pushlstring(L, t->access.data, t->access.len);
   else lua_pushnil(L);
   return 1;

@@ -1,0 +1,154 @@
+-- SPDX-License-Identifier: MIT
+-- When a token is renewed: min(60 s, 10 % of its life) before its end, jittered by up to the same again; 60 s where its life is unknown.
+
+local core = require "healthauth.core"
+local healthauth = require "healthauth"
+local process = require "spec.support.process"
+local support = require "spec.lifecycle.support"
+
+local NOW = 1700000000
+local ready = core.inside.ready
+
+-- A session whose token came from an answer, so that its whole life is known.
+local function answered(life, margin)
+  local clock = { now = NOW }
+  local provider = support.provider(clock, { life = life })
+  local session = assert(healthauth.pkb {
+    base_url = "https://pkb.example", client_id = "client", transport = provider, clock = function() return clock.now end, margin = margin,
+  })
+  assert(session:exchange { code = "code", redirect_uri = "https://client.example/cb" })
+  return session, provider, clock
+end
+
+local function restored(life)
+  local session = assert(healthauth.pkb { base_url = "https://pkb.example", client_id = "client" })
+  assert(session:restore(support.tokens(NOW, life)))
+  return session
+end
+
+-- Seconds before its end at which a token is not handed out any more without a renewal.
+local function renewed_at(session, life, jitter)
+  for left = 0, life do
+    if ready(session, NOW + life - left, nil, jitter) then return left - 1 end
+  end
+end
+
+describe("a token is renewed early", function()
+  for _, case in ipairs {
+    { "a tenth of a short life", 100, 10 }, { "a tenth of 600 s", 600, 60 }, { "60 s of a long life", 86400, 60 },
+    { "a second of ten", 10, 1 },
+  } do
+    it("by " .. case[1] .. ", and with jitter by up to twice that", function()
+      local session = answered(case[2])
+      assert.equal(case[3], renewed_at(session, case[2], 0))
+      assert.equal(math.floor(1.5 * case[3]), renewed_at(session, case[2], 0.5))
+      assert.equal(2 * case[3], renewed_at(session, case[2], 1))
+    end)
+  end
+
+  it("by 60 s where its life is unknown, since it was restored", function()
+    for _, life in ipairs { 200, 600, 86400 } do
+      assert.equal(60, renewed_at(restored(life), life, 0))
+      assert.equal(120, renewed_at(restored(life), life, 1))
+    end
+  end)
+
+  it("with a life that another process learned, from the store", function()
+    local clock, store = { now = NOW }, healthauth.stores.memory {}
+    local provider = support.provider(clock, { life = 100 })
+    local function open()
+      return assert(healthauth.pkb {
+        base_url = "https://pkb.example", client_id = "client", transport = provider, clock = function() return clock.now end,
+        store = store, key = "k",
+      })
+    end
+    assert(open():exchange { code = "code", redirect_uri = "https://client.example/cb" })
+    local session = open()
+    assert(session:restore())
+    assert.equal(10, renewed_at(session, 100, 0))
+  end)
+
+  it("at one moment of a process's own, between once and twice the margin", function()
+    local left
+    for _ = 1, 3 do
+      local session, provider, clock = answered(6000)
+      local at
+      for before = 125, 55, -1 do
+        clock.now = NOW + 6000 - before
+        session:access_token()
+        if provider.refreshes == 2 then
+          at = before
+          break
+        end
+      end
+      assert.is_true(at >= 60 and at <= 120, tostring(at))
+      assert.equal(left or at, at)
+      left = at
+    end
+  end)
+
+  it("at another moment in another process", function()
+    local program = [[
+      local healthauth, now = require "healthauth", 1700000000
+      local session = healthauth.pkb { base_url = "https://pkb.example", client_id = "c", transport = { perform = function() end },
+        tokens = { access_token = "a", refresh_token = "r", expires_at = now + 200 }, clock = function() return now end,
+        on_event = function() io.write(1700000200 - now) os.exit(0, true) end }
+      for _ = 1, 2000 do
+        now = now + 0.1
+        session:access_token()
+      end
+    ]]
+    local moments, kinds = {}, 0
+    for _ = 1, 5 do
+      local _, out = process.run { process.runtime, "-e", program }
+      local left = tonumber(out)
+      assert.is_true(left ~= nil and left >= 59 and left <= 120.2, out)
+      if not moments[out] then moments[out], kinds = true, kinds + 1 end
+    end
+    assert.is_true(kinds > 1, "five processes renew at the same moment")
+  end)
+
+  it("not while it is new, however large the margin that the session was given", function()
+    for _, case in ipairs { { 600, 10 }, { 50, 5 } } do
+      local life, new = case[1], case[2]
+      for _, margin in ipairs { life, 10 * life } do
+        local session, provider, clock = answered(life, margin)
+        clock.now = NOW + new - 1
+        assert.equal("access-1", session:access_token())
+        clock.now = NOW + new
+        assert.equal("access-2", session:access_token())
+        assert.equal(2, provider.refreshes)
+      end
+    end
+  end)
+
+  it("once for all over a store, also when the margin is longer than the life", function()
+    local clock, store = { now = NOW }, healthauth.stores.memory {}
+    local provider = support.provider(clock)
+    local function open()
+      return assert(healthauth.pkb {
+        base_url = "https://pkb.example", client_id = "client", transport = provider, clock = function() return clock.now end,
+        store = store, key = "k", margin = 3600,
+      })
+    end
+    assert(open():restore(support.tokens(NOW, 600)))
+    for _ = 1, 5 do assert.equal("access-1", open():access_token()) end
+    assert.equal(1, provider.refreshes)
+  end)
+end)
+
+describe("a life that no record could hold", function()
+  it("is cut, so that the saved session can be loaded again", function()
+    local clock, store = { now = NOW }, healthauth.stores.memory {}
+    local provider = support.provider(clock, { life = 99999999999 })
+    local function open()
+      return assert(healthauth.pkb {
+        base_url = "https://pkb.example", client_id = "client", transport = provider, clock = function() return clock.now end,
+        store = store, key = "k",
+      })
+    end
+    local tokens = assert(open():exchange { code = "code", redirect_uri = "https://client.example/cb" })
+    assert.equal(99999999999, tokens.expires_at)
+    assert.equal("access-1", open():access_token())
+  end)
+end)

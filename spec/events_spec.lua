@@ -105,6 +105,23 @@ describe("healthauth.events.jsonl", function()
     assert.same({ "refreshed", "refresh", "pkb", support.NOW }, { event.name, event.operation, event.provider, event.time })
   end)
 
+  it("that cannot be written is counted, and does no harm", function()
+    local before, errors = healthauth.events.swallowed, 0
+    local full = healthauth.events.jsonl "/dev/full"
+    local session = session_of("pkb", { on_event = full }, GOOD, plain(200))
+    assert.equal("fresh-access-token", assert(session:refresh()).access_token)
+    assert.is_truthy(session:call { url = "/x" })
+    assert.equal(before + 2, healthauth.events.swallowed)
+    for _, file in ipairs {
+      { write = function() return nil, "no room" end },
+      { write = function(self) return self end, flush = function() return nil, "no room" end },
+    } do
+      local ok, why = pcall(healthauth.events.jsonl(file), { name = "issued" })
+      if not ok and why:find("no room", 1, true) then errors = errors + 1 end
+    end
+    assert.equal(2, errors)
+  end)
+
   it("appends to a file by its path", function()
     local path = os.tmpname()
     local write = healthauth.events.jsonl(path)

@@ -32,11 +32,12 @@ function Writer:__call(event)
   for k, v in next, event do
     if type(k) == "string" and (type(v) == "string" or type(v) == "number" or type(v) == "boolean") then line[k] = v end
   end
-  self.file:write(core.json_encode(line), "\n")
-  if self.file.flush then self.file:flush() end
+  local ok, why = self.file:write(core.json_encode(line), "\n")
+  if (ok or why == nil) and self.file.flush then ok, why = self.file:flush() end
+  if not ok and why ~= nil then error("healthauth.events.jsonl: " .. tostring(why), 0) end -- a lost line is counted in M.swallowed
 end
 
---- A function for on_event that appends each event as one line of JSON.
+--- A function for on_event that appends each event as one line of JSON. A line that cannot be written counts in `events.swallowed`.
 ---@param file string|table  a path, or an object with a method write
 ---@return function
 function M.jsonl(file)

@@ -138,7 +138,7 @@ local function new(level, options)
     error("sessions: provider: expected a name or what healthauth.provider made", level + 1)
   end
   if type(options.store) ~= "table" and type(options.store) ~= "userdata" then
-    error("sessions: store: expected a store", level + 1)
+    error("sessions: store: expected a store (where its constructor answered nil, err: assert it)", level + 1)
   end
   if options.options ~= nil and type(options.options) ~= "table" then error("sessions: options: expected a table", level + 1) end
   local session_options = copied(options.options or {})

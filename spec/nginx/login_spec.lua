@@ -131,6 +131,7 @@ describe("the login in nginx", function()
     local response = person:login(nil, "deny")
     assert.equal(403, response.status)
     assert.truthy(response.body:find("<code>access_denied</code>", 1, true))
+    assert.is_nil(server:log():find("access_denied", 1, true)) -- the person's affair, not the owner's
     assert.equal("text/html; charset=utf-8", response.headers["content-type"])
     assert.same({}, person:cookies())
   end)

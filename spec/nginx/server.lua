@@ -78,7 +78,7 @@ local function start(options)
       FOLDER = self.folder, ROOT = root, MODULES = MODULES, WORKERS = tostring(options.workers or 4), MAIN = options.main or "",
       PORT = tostring(next_port()), PORT2 = tostring(next_port()),
     }
-    for name, value in pairs(options.values or {}) do values[name] = tostring(value) end
+    for name, value in pairs(options.values or {}) do values[name] = fill(tostring(value), values) end
     values.MAIN = fill(values.MAIN, values)
     values.HTTP = options.http and fill(options.http, values)
     self.port, self.port2, self.values = values.PORT, values.PORT2, values

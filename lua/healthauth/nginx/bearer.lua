@@ -8,6 +8,7 @@ local browser = require "healthauth.nginx.browser"
 local core = require "healthauth.core"
 local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
+local setup = require "healthauth.nginx.setup"
 
 local inside = core.inside
 
@@ -29,7 +30,8 @@ end
 local function renew(premature, mark, open, close)
   if not premature then
     local session = open()
-    session:access_token()
+    local token, err = session:access_token()
+    if not token then metrics.trouble(err.provider or "unknown", "access_token", err) end
     close(session)
   end
   renewing[mark] = nil
@@ -83,14 +85,15 @@ local function run(self)
 end
 
 local function make(subject, given)
-  local self = options.read("bearer", given, KNOWN)
+  local self = options.read("bearer", given, KNOWN, 3)
   if self.login and not browser.is_local(self.login) then options.refuse("bearer", "login: expected a path of this host", 3) end
   if type(subject) == "userdata" then
-    if not pcall(inside.state, subject) then options.refuse("bearer", "expected a session that is open", 3) end
+    setup.session("bearer", subject, 3)
     if self.key or self.browser then options.refuse("bearer", "key and browser go with a sessions, not with one session", 3) end
     self.session = subject
     metrics.listen(subject)
   elseif type(subject) == "table" and type(subject.open) == "function" then
+    setup.sessions("bearer", subject, 3)
     self.sessions = subject
     if self.browser then
       local person = browser.new("bearer", subject, self.browser)

@@ -6,6 +6,7 @@ local cookie = require "healthauth.nginx.cookie"
 local core = require "healthauth.core"
 local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
+local setup = require "healthauth.nginx.setup"
 
 local KNOWN = {
   secret = { "string|table", "required" }, secure = { "boolean" }, scope = { "string" }, redirect_uri = { "string" },
@@ -36,10 +37,8 @@ end
 ---@param given any
 ---@return table
 function M.new(who, sessions, given)
-  local self = options.read(who, given, KNOWN)
-  if type(sessions) ~= "table" or type(sessions.open) ~= "function" or type(sessions.options) ~= "table" then
-    options.refuse(who, "expected what healthauth.sessions made: one session must never serve two people", 4)
-  end
+  local self = options.read(who, given, KNOWN, 4)
+  setup.sessions(who, sessions, 4)
   local why
   self.keys, why = cookie.keys(self.secret)
   if not self.keys then options.refuse(who, why, 4) end

@@ -6,11 +6,11 @@
 local core = require "healthauth.core"
 local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
+local setup = require "healthauth.nginx.setup"
 
 local KNOWN = {
   dict = { "string", "required" }, valid = { "number", nil, 30 }, gone = { "number", nil, 300 }, stale_if_error = { "number", nil, 0 },
 }
-local LEAST = 64 * 1024
 local VALID, GONE = 1, 2
 local STEP, STEP_MAX = 0.004, 0.05
 local TROUBLE_SECONDS = 2
@@ -23,8 +23,8 @@ Cache.__index = Cache
 ---@param flight number  seconds that asking the provider may take
 ---@return table
 local function new(given, flight)
-  local self = options.read("guard", given, KNOWN)
-  self.zone = options.dict("guard", self.dict, LEAST)
+  local self = options.read("guard", given, KNOWN, 4)
+  self.zone = setup.zone("guard", self.dict, "verdicts", 4)
   self.flight = flight
   return setmetatable(self, Cache)
 end

@@ -7,6 +7,7 @@ local cache = require "healthauth.nginx.cache"
 local core = require "healthauth.core"
 local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
+local setup = require "healthauth.nginx.setup"
 
 local KNOWN = {
   header = { "string", nil, "Conneqt-Instant-Access-Token" }, authorization = { "boolean", nil, false }, cache = { "table" },
@@ -24,7 +25,7 @@ local function plain(name)
 end
 
 local function token_name(text, who)
-  if not text:find "^[%w!#$%%&'*+%-.^_`|~]+$" then options.refuse("guard", who .. ": expected the name of a header", 5) end
+  if not text:find "^[%w!#$%%&'*+%-.^_`|~]+$" then options.refuse("guard", who .. ": expected the name of a header", 4) end
   return text
 end
 
@@ -106,10 +107,9 @@ local function run(self)
 end
 
 local function make(session, given)
-  local self = options.read("guard", given, KNOWN)
-  if type(session) ~= "userdata" then options.refuse("guard", "expected a session", 3) end
-  local ok, provider, base_url, client_id = pcall(inside.identity, session)
-  if not ok then options.refuse("guard", "expected a session that is open", 3) end
+  local self = options.read("guard", given, KNOWN, 3)
+  setup.session("guard", session, 3)
+  local provider, base_url, client_id = inside.identity(session)
   if not inside.has(session, "verify") then options.refuse("guard", "the provider " .. provider .. " has no verify", 3) end
   self.session, self.provider = session, provider
   -- Verdicts of one provider and client never answer for another's.

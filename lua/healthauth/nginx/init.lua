@@ -4,9 +4,9 @@
 
 local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
+local setup = require "healthauth.nginx.setup"
 
 local KNOWN = { dict = { "string", "required" } }
-local LEAST = 64 * 1024
 local MODULE_LEAST = 10015 -- receiveany
 
 local M = {
@@ -22,12 +22,31 @@ local PARTS = {
 ---@param given { dict: string }
 ---@return boolean
 function M.init(given)
-  local self = options.read("init", given, KNOWN)
+  local self = options.read("init", given, KNOWN, 2)
   if not ngx.config or ngx.config.ngx_lua_version < MODULE_LEAST then
     options.refuse("init", "nginx's Lua module 0.10.15 or newer is needed", 2)
   end
-  metrics.dict = options.dict("init", self.dict, LEAST)
+  local phase = ngx.get_phase()
+  if phase ~= "init" then options.refuse("init", "call it in init_by_lua: in the phase " .. phase .. " one worker alone would know", 2) end
+  metrics.dict = setup.zone("init", self.dict, "counters", 2)
   return true
+end
+
+--- In init_by_lua, where assert would: the value, or the end of the start with the error's text. For an error that is no text nginx itself
+--- writes "unknown error".
+---@param value any
+---@param err any
+---@return any value
+function M.must(value, err)
+  if value == nil then error(tostring(err), 2) end
+  return value
+end
+
+--- In init_worker_by_lua: tries stores and providers of all handlers once, and writes what fails into the error log.
+---@return boolean  whether this worker tries
+function M.probe()
+  local tries = require("healthauth.nginx.probe").probe()
+  return tries
 end
 
 --- Content handler: the counters for Prometheus.

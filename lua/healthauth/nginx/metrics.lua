@@ -3,6 +3,7 @@
 -- Also what the status page shows: the last outcome of each session by fingerprint, the last errors, refreshes by the minute.
 
 local core = require "healthauth.core"
+local log = require "healthauth.nginx.log"
 
 local inside = core.inside
 
@@ -70,11 +71,12 @@ function M.verified(verdict, how)
   M.count("healthauth_verify_total", { "verdict", verdict, "cache", how })
 end
 
---- An error that a handler met.
+--- An error that a handler met: counted, and written to the error log where it is the owner's to mend.
 ---@param provider string
 ---@param operation string
 ---@param err table
 function M.trouble(provider, operation, err)
+  log.trouble(provider, operation, err)
   if not M.dict then return end
   M.count("healthauth_errors_total", { "provider", provider, "operation", operation, "kind", err.kind, "code", err.code })
   M.dict:set("e:" .. label(provider) .. " " .. label(operation) .. " " .. label(err.kind) .. " " .. label(err.code), ngx.time(), DAY)

@@ -18,44 +18,28 @@ end
 ---@param who string
 ---@param options any
 ---@param known table
+---@param level integer as error counts it, from the caller
 ---@return table copy
-function M.read(who, options, known)
+function M.read(who, options, known, level)
   if options == nil then options = {} end
-  if type(options) ~= "table" then M.refuse(who, "expected a table of options", 4) end
+  if type(options) ~= "table" then M.refuse(who, "expected a table of options", level + 1) end
   local out = {}
   for name, value in next, options do
     local want = known[name]
-    if not want then M.refuse(who, "unknown option '" .. tostring(name) .. "'", 4) end
+    if not want then M.refuse(who, "unknown option '" .. tostring(name) .. "'", level + 1) end
     if not ("|" .. want[1] .. "|"):find("|" .. type(value) .. "|", 1, true) then
-      M.refuse(who, name .. ": expected a " .. want[1]:gsub("|", " or a ") .. ", got a " .. type(value), 4)
+      M.refuse(who, name .. ": expected a " .. want[1]:gsub("|", " or a ") .. ", got a " .. type(value), level + 1)
     end
-    if type(value) == "number" and not (value >= 0 and value < 1e9) then M.refuse(who, name .. ": out of range", 4) end
+    if type(value) == "number" and not (value >= 0 and value < 1e9) then M.refuse(who, name .. ": out of range", level + 1) end
     out[name] = value
   end
   for name, want in next, known do
     if out[name] == nil then
-      if want[2] == "required" then M.refuse(who, "option '" .. name .. "' is required", 4) end
+      if want[2] == "required" then M.refuse(who, "option '" .. name .. "' is required", level + 1) end
       out[name] = want[3]
     end
   end
   return out
-end
-
---- The shared dictionary of that name; raises with the line that is missing in nginx.conf.
----@param who string
----@param name string
----@param least integer  bytes that make sense
----@return table
-function M.dict(who, name, least)
-  local dict = ngx.shared and ngx.shared[name]
-  if not dict then
-    M.refuse(who, "there is no zone '" .. name .. "': write 'lua_shared_dict " .. name .. " 10m;' into the http block of nginx.conf", 4)
-  end
-  if dict.capacity and dict:capacity() < least then
-    M.refuse(who, ("the zone '%s' has %d bytes, fewer than the %d that make sense: make its lua_shared_dict larger"):format(
-      name, dict:capacity(), least), 4)
-  end
-  return dict
 end
 
 --- Turns make(subject, options) -> function into what users call.

@@ -14,6 +14,7 @@ local KNOWN = {
   prefix = { "string" }, tls = { "boolean" }, timeout = { "number" },
 }
 local WHO = "healthauth.stores.redis"
+local NO_CLIENT = "neither resty.redis nor nginx.redis is there: install lua-nginx-redis (Debian) or lua-resty-redis"
 local PREFIX = "healthauth:"
 local TIMEOUT = 5
 local SCAN_COUNT = "200"
@@ -69,7 +70,7 @@ local function new(options)
   local driver = choose()
   if o.tls and not driver.has_tls() then return common.unsupported("tls_unsupported", "this Redis client cannot do TLS") end
   local connection = driver.new(o)
-  if not connection then return common.unsupported("no_redis_client", "neither resty.redis nor nginx.redis is installed") end
+  if not connection then return common.unsupported("no_redis_client", NO_CLIENT) end
   -- sha: server's names of our scripts; seen: number of the newest version met per key; high: highest number met
   return setmetatable({ driver = connection, prefix = o.prefix or PREFIX, sha = {}, seen = {}, seen_count = 0, high = 0 }, Redis)
 end

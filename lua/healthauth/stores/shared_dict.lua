@@ -29,7 +29,7 @@ local function new(options)
   if type(ngx) ~= "table" or not ngx.shared then return common.unsupported("not_in_nginx", WHO .. " works only inside nginx") end
   local dict = ngx.shared[options.name]
   if not dict then error(WHO .. ": no such zone; write 'lua_shared_dict " .. options.name .. " 10m;' into the http block", 2) end
-  return setmetatable({ dict = dict }, SharedDict)
+  return setmetatable({ dict = dict, name = options.name }, SharedDict)
 end
 
 local function full(why)

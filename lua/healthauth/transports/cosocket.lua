@@ -140,6 +140,18 @@ function Transport:perform(request)
   return response, failure
 end
 
+--- Makes the connection that a request would use, and drops it: nothing is sent.
+---@param request table
+---@return true|nil
+---@return table|nil failure
+function Transport:reach(request) -- luacheck: ignore 212
+  local asked = wire.read(request)
+  local sock, failure = connect.open(asked, true, core.monotonic() + asked.connect_timeout)
+  if not sock then return nil, failure end
+  sock:close()
+  return true
+end
+
 --- Waits without stopping the worker. Where the phase cannot wait, returns at once.
 ---@param seconds number
 function Transport:wait(seconds) -- luacheck: ignore 212

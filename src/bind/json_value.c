@@ -10,7 +10,8 @@
 
 #include "bytes.h"
 
-static const char DECODER[] = "healthauth.json.decoder"; /* registry key */
+static const char DECODER[] = "healthauth.json.decoder"; /* registry keys */
+static const char MAKER[] = "healthauth.json.new";
 static locale_t c_locale;                                /* made once, kept for the life of the process */
 
 void lha_json_open(lua_State *L) {
@@ -20,6 +21,8 @@ void lha_json_open(lua_State *L) {
   lua_pushliteral(L, "cjson");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "new");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, MAKER);
   lua_call(L, 0, 1); /* cjson, ours */
   lua_getfield(L, -1, "decode");
   lua_setfield(L, LUA_REGISTRYINDEX, DECODER);
@@ -62,22 +65,47 @@ static const char *fault_code(enum ha_json_fault fault) {
   return "not_json";
 }
 
+/* Calls the function at index, with the text at argument where that is not 0, and leaves its result or error on top. Raises nothing. */
+static int call_at(lua_State *L, int index, int argument) {
+  lua_pushvalue(L, index);
+  if (argument) lua_pushvalue(L, argument);
+  return lua_pcall(L, argument ? 1 : 0, 1, 0);
+}
+
+/* Builds the value of a text that the judge let through; it, or an error, is on top. lua-cjson looks at the locale when an instance is made,
+ * for all of them: where the last one was made under a decimal comma, it takes no fraction under ours, until one more is made here. */
+static int build(lua_State *L, const char *text, size_t len) {
+  int top = lua_gettop(L), maker = top + 1, decoder = top + 2, argument = top + 3, rc;
+  locale_t before;
+  lua_getfield(L, LUA_REGISTRYINDEX, MAKER);
+  lua_getfield(L, LUA_REGISTRYINDEX, DECODER);
+  lua_pushlstring(L, text, len);
+  before = uselocale(c_locale);
+  rc = call_at(L, decoder, argument);
+  if (rc == LUA_ERRRUN) {
+    rc = call_at(L, maker, 0);
+    if (rc == LUA_OK) rc = call_at(L, decoder, argument);
+    uselocale(before);
+    (void)call_at(L, maker, 0); /* for those who use lua-cjson beside us */
+    lua_pop(L, 1);
+  }
+  uselocale(before);
+  lua_replace(L, maker);
+  lua_settop(L, maker);
+  return rc;
+}
+
 const char *lha_json_decode(lua_State *L, const char *text, size_t len, size_t depth) {
   struct ha_json_limits limits;
   struct ha_json_verdict verdict;
-  locale_t before;
   int rc;
   limits.depth = depth < LHA_JSON_RECORD_DEPTH ? depth : LHA_JSON_RECORD_DEPTH;
   limits.values = depth > LHA_JSON_DEPTH_MAX ? LHA_JSON_RECORD_VALUES : LHA_JSON_VALUES;
   verdict = ha_json_judge(text, len, &limits);
   if (verdict.fault == HA_JSON_NOMEM) luaL_error(L, "not enough memory"); /* no verdict: nobody may take the text for a bad one */
   if (verdict.fault != HA_JSON_FINE) return fault_code(verdict.fault);
-  luaL_checkstack(L, 8, "no stack");
-  lua_getfield(L, LUA_REGISTRYINDEX, DECODER);
-  lua_pushlstring(L, text, len);
-  before = uselocale(c_locale);
-  rc = lua_pcall(L, 1, 1, 0);
-  uselocale(before);
+  luaL_checkstack(L, 16, "no stack");
+  rc = build(L, text, len);
   if (rc == LUA_ERRMEM) lua_error(L);
   if (rc != LUA_OK) { /* the judge is stricter than lua-cjson: this would be a text that only it refuses */
     lua_pop(L, 1);
@@ -111,11 +139,16 @@ static const char *add_string(lua_State *L, int index, struct ha_buf *out) {
 static const char *add_number(lua_State *L, int index, struct ha_buf *out) {
   double v = lua_tonumber(L, index);
   char text[40];
+  int digits;
   locale_t before;
   if (!(v - v == 0)) return "a number that is not finite";
   before = uselocale(c_locale);
   if (v >= -9007199254740992.0 && v <= 9007199254740992.0 && floor(v) == v) snprintf(text, sizeof text, "%.0f", v);
-  else snprintf(text, sizeof text, "%.17g", v);
+  else
+    for (digits = 15; digits <= 17; digits++) { /* the fewest that come back as the same number */
+      snprintf(text, sizeof text, "%.*g", digits, v);
+      if (strtod(text, NULL) == v) break;
+    }
   uselocale(before);
   return add(L, out, text);
 }

@@ -1,5 +1,6 @@
 /* json_value.h - JSON text to Lua values and back.
- * Ring 0 judges the text first (base/json.h); a private lua-cjson instance builds the tables, called protected and under the C locale.
+ * Ring 0 judges the text first (base/json.h); a private lua-cjson instance builds the tables, called protected and under the C locale,
+ * whatever the locale is under which lua-cjson was loaded.
  * Numbers that are whole become integers where the runtime has them. JSON null is lua-cjson's null (light userdata NULL).
  * The writer is ours: lua-cjson cannot write numbers of more than 14 digits, and a record must come back as it went. */
 #ifndef LHA_JSON_VALUE_H

@@ -166,12 +166,20 @@ function Session:call(args)
   local ctx = of(self)
   if not inside.has(self, "call") then return unsupported(self, "call") end
   if type(args) ~= "table" then error("call: expected a table of arguments", 2) end
+  -- Begun before a token is looked for: what is wrong with the arguments is told before a refresh leaves for nothing.
+  local before = inside.valid(self, context.now(ctx, 2))
+  local exchange, err = perform.begin(2, self, ctx, "call", args)
+  if not exchange and err.code ~= "no_token" then return nil, err end
   local token, token_err, renewed = fresh.token(2, self, ctx)
   if not token then return nil, token_err end
+  if token ~= before then exchange = nil end
   for attempt = renewed and 2 or 1, 2 do -- one renewal a call
-    local exchange, err = perform.begin(2, self, ctx, "call", args)
-    if not exchange then return nil, err end
+    if not exchange then
+      exchange, err = perform.begin(2, self, ctx, "call", args)
+      if not exchange then return nil, err end
+    end
     local response, failure, raw, latency = perform.run(ctx, exchange)
+    exchange = nil
     emit(self, ctx, "called", "call", failure, latency)
     if response or not failure.token_refused or attempt == 2 then return response, failure end
     if not refreshable(self) then return raw end

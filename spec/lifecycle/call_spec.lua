@@ -67,6 +67,32 @@ describe("call", function()
     assert.equal(1, provider.refreshes)
   end)
 
+  it("tells what is wrong with its arguments before it refreshes anything", function()
+    local session, provider, bearers, clock = setup { OK }
+    clock.now = clock.now + 600
+    local _, err = session:call { url = "https://elsewhere.example/" }
+    assert.equal("origin_refused", err.code)
+    _, err = session:call { url = "//elsewhere.example/" }
+    assert.equal("url_malformed", err.code)
+    for _, wrong in ipairs {
+      {}, { url = "/x", method = "get" }, { url = "/x", headers = { Authorization = "x" } }, { url = "/x", body = 5 },
+      { url = "/x", timeout = -1 }, { url = "/x", retries = 3 },
+    } do
+      assert.is_false(pcall(session.call, session, wrong))
+    end
+    assert.same({ 0, 0 }, { provider.refreshes, #bearers })
+    assert.equal("fine", assert(session:call { url = "/x" }).body)
+    assert.same({ "access-1" }, bearers)
+  end)
+
+  it("tells it without any token as well", function()
+    local session = setup({}, { refresh_token = "refresh-0" })
+    session:logout()
+    assert.is_false(pcall(session.call, session, { url = 5 }))
+    assert.equal("origin_refused", select(2, session:call { url = "https://elsewhere.example/" }).code)
+    assert.equal("no_token", select(2, session:call { url = "/x" }).code)
+  end)
+
   it("uses a token of unknown expiry until it is refused", function()
     local session, provider, bearers = setup({ OK, CHALLENGE, OK }, { access_token = "access-x", refresh_token = "refresh-0" })
     assert(session:call { url = "/api/x" })

@@ -114,21 +114,20 @@ const char *lha_call_build(lua_State *L, struct lha_exchange *x, int args, const
     if (!(x->timeout > 0 && x->timeout <= 86400)) luaL_error(L, "%s call: timeout: expected seconds above 0", provider);
   }
   lua_pop(L, 2);
-  code = call_url(L, x, args, why);
-  if (code) return code;
-  code = lha_declared_headers(L, x, &x->session->provider->headers, why);
-  if (!code) code = lha_bearer_header(L, x, why);
-  if (code) return code;
-  call_headers(L, x, args);
   rawfield(L, args, "body");
   if (lua_type(L, -1) == LUA_TSTRING) {
     const char *body = lua_tolstring(L, -1, &n);
     x->has_body = true;
     x->body.max = LHA_CALL_BODY_MAX;
     code = lha_grown(L, ha_buf_add(&x->body, body, n), why);
+    if (code) return code;
   } else if (!lua_isnil(L, -1)) {
     luaL_error(L, "%s call: body: expected a text", provider);
   }
   lua_pop(L, 1);
+  call_headers(L, x, args);
+  code = call_url(L, x, args, why);
+  if (!code) code = lha_declared_headers(L, x, &x->session->provider->headers, why);
+  if (!code) code = lha_bearer_header(L, x, why); /* last: what the caller said is judged with or without a token */
   return code;
 }

@@ -96,7 +96,10 @@ static int error_tostring(lua_State *L) {
   add_field(L, line, " (", "code", ")");
   keep = line->len;
   add_field(L, line, ": ", "message", "");
-  if (line->len > HA_TEXT_MAX - 16 && keep < HA_TEXT_MAX - 16) line->len = HA_TEXT_MAX - 16; /* the status stays readable */
+  if (line->len > HA_TEXT_MAX - 16 && keep < HA_TEXT_MAX - 16) { /* the status stays readable */
+    line->len = HA_TEXT_MAX - 16;
+    while (line->len > keep && ((unsigned char)line->data[line->len] & 0xC0) == 0x80) line->len--; /* no letter is cut in two */
+  }
   add_field(L, line, " [HTTP ", "status", "]");
   clean = lha_bytes_new(L, HA_TEXT_MAX + 8);
   lha_must(L, ha_text_clean(clean, line->data, line->len));

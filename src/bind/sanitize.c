@@ -10,11 +10,24 @@ struct cleaner {
   lua_State *L;
   const struct ha_secret *list[LHA_SECRETS_MAX];
   size_t count;
+  struct ha_secret proxy_password; /* borrowed */
   struct ha_buf *out;
 };
 
 static void add(struct cleaner *c, const struct ha_secret *s) {
   if (s->data && s->len >= HA_REDACT_MIN && c->count < LHA_SECRETS_MAX) c->list[c->count++] = s;
+}
+
+/* The password inside http://user:password@host:port, which a proxy may echo by itself. */
+static void add_proxy_password(struct cleaner *c, const struct ha_secret *proxy) {
+  char *user = proxy->data ? strstr(proxy->data, "://") : NULL, *at, *colon;
+  if (!user || (at = strchr(user, '@')) == NULL) return;
+  user += 3;
+  colon = memchr(user, ':', (size_t)(at - user));
+  if (!colon) return;
+  c->proxy_password.data = colon + 1;
+  c->proxy_password.len = (size_t)(at - colon - 1);
+  add(c, &c->proxy_password);
 }
 
 static void collect(struct cleaner *c, const struct lha_exchange *x) {
@@ -34,6 +47,7 @@ static void collect(struct cleaner *c, const struct lha_exchange *x) {
   add(c, &x->fresh.access);
   add(c, &x->fresh.refresh);
   add(c, &s->proxy);
+  add_proxy_password(c, &s->proxy);
   add(c, &s->key_password);
   for (i = 0; s->headers && i < s->header_count; i++) add(c, &s->headers[i].value);
 }

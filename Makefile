@@ -31,7 +31,7 @@ objects      = $(patsubst src/bind/%.c,$(BUILD)/obj/$(1)/%.o,$(patsubst src/base
 ready        = $(foreach m,$(MODULES),$(if $(wildcard src/bind/$(if $(m:core=),$(m)_module,module).c),$(m)))
 run          = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %s\n' $@ &&)
 
-all: $(foreach r,$(RUNTIMES),$(ready:%=$(BUILD)/$(r)/healthauth/%.so))
+all: $(foreach r,$(RUNTIMES),$(ready:%=$(BUILD)/$(r)/healthauth/%.so)) ; @:
 
 define ring # folder under src, folder under obj, further flags
 $(BUILD)/obj/$(2)/%.o: src/$(1)/%.c Makefile | $(BUILD)/obj/$(2)/

@@ -127,6 +127,18 @@ describe("the action", function()
       assert.same({ "denied", code, action, "oauth" }, { err.kind, err.code, err.action, err.dialect })
     end
   end)
+
+  it("is to wait after a 429 or 503, whatever the document's word", function()
+    for _, status in ipairs { 429, 503 } do
+      for _, code in ipairs { "invalid_request", "invalid_client", "server_error", "slow_down", "busy" } do
+        for _, name in ipairs { "pkb", "pkb_system" } do
+          local _, err = run(open(name), "exchange", name == "pkb" and CODE or {}, json(status, { error = code }))
+          assert.same({ code, "wait", "answered" }, { err.code, err.action, err.outcome })
+        end
+      end
+      assert.equal("wait", refresh(json(status, { title = "Slow" })).action)
+    end
+  end)
 end)
 
 describe("the dialect", function()
@@ -138,7 +150,8 @@ describe("the dialect", function()
       { "ehealth", { meta = {}, error = { errors = { detail = "Internal server error" } } }, "http_400" },
       { "problem", { type = "https://errors.example/Not-Found", title = "x" }, "not_found" }, { "problem", { type = "about:blank",
         status = 404 }, "http_400" },
-      { "problem", { title = "x" }, "http_400" }, { "problem", { type = "urn:problem:bad-thing" }, "bad_thing" },
+      { "problem", { title = "x" }, "http_400" }, { "problem", { status = 400, detail = "x" }, "http_400" },
+      { "problem", { type = "urn:problem:bad-thing" }, "bad_thing" },
       { "fault", { fault = { faultstring = "x", detail = { errorcode = "oauth.v2.InvalidApiKey" } } }, "oauth_v2_invalidapikey" },
       { "operation_outcome", { resourceType = "OperationOutcome", issue = { { code = "login",
         details = { coding = { { code = "ACC_TOKEN_EXPIRED" } } } } } },
@@ -166,6 +179,23 @@ describe("the dialect", function()
       assert.same({ "http", "http_400" }, { err.kind, err.code }, body)
       assert.is_nil(err.dialect)
       assert.is_nil(err.document)
+    end
+  end)
+
+  it("of a 2xx is a problem only where the document itself says that it is an error", function()
+    local function verify(body)
+      return run(open "conneqt", "verify", { token = "x" }, json(200, body))
+    end
+    for _, body in ipairs {
+      { type = "about:blank", title = "Gone", status = 410 }, { title = "Gone", status = 410 }, { type = "about:blank", status = 500 },
+      { invalidParameters = {} },
+    } do
+      local valid, err = verify(body)
+      assert.is_nil(valid)
+      assert.same({ "denied", "problem", 200 }, { err.kind, err.dialect, err.status })
+    end
+    for _, body in ipairs { { title = "Dr" }, { type = "access", title = "x" }, { status = 410 }, { type = "x", status = 200 } } do
+      assert.is_true(verify(body))
     end
   end)
 
@@ -204,6 +234,16 @@ describe("what a stranger wrote", function()
     ("\195\164"):rep(400),
     "%s%d%n%1000000s", "@file", "\194\155CSI", "\226\128\168x\226\128\169y", "",
   }
+
+  it("is never cut inside a letter", function()
+    for pad = 0, 3 do
+      for _, letter in ipairs { "\208\182", "\226\130\172", "\240\159\153\130" } do
+        local line = tostring(refresh(json(400, { error = "x", error_description = ("a"):rep(pad) .. letter:rep(300) })))
+        assert.matches(letter .. " %[HTTP 400%]$", line)
+        assert.is_nil(line:find("\239\191\189", 1, true))
+      end
+    end
+  end)
 
   it("is cleaned wherever it is shown", function()
     for _, hostile in ipairs(HOSTILE) do
@@ -300,6 +340,21 @@ describe("a secret", function()
         assert.is_truthy(err.message:find("[secret]", 1, true))
       end
     end
+  end)
+
+  it("inside the proxy's address is one by itself", function()
+    local proxy = "http://user:planted-proxy-password@proxy.example:3128"
+    for _, echoed in ipairs { "planted-proxy-password", "user:planted-proxy-password", proxy } do
+      local session = open("pkb", { proxy = proxy })
+      local _, err = assert(support.begin(session, "refresh")):fail { kind = "network", code = "proxy_failed", message = echoed }
+      absent("planted-proxy-password", err)
+      _, err = run(session, "refresh", { refresh_token = "another" }, json(400, { error = "x", error_description = echoed }))
+      absent("planted-proxy-password", err)
+    end
+    local session = open("pkb", { proxy = "http://proxy.example:3128" })
+    local failure = { kind = "network", code = "proxy_failed", message = "proxy.example is down" }
+    local _, err = assert(support.begin(session, "refresh")):fail(failure)
+    assert.equal("proxy.example is down", err.message)
   end)
 
   it("by its name is masked in the document whoever's it is", function()

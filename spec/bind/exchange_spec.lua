@@ -256,6 +256,7 @@ describe("finish", function()
       5, "x", true, print, {}, { status = "200", body = "", headers = {} }, { status = 200, body = 5, headers = {} }, { status = 200.5,
         body = "" },
       { status = 0 / 0, body = "" }, { status = 99, body = "" }, { status = 1000, body = "" }, { status = 200, body = "", headers = "x" },
+      { status = 200, headers = {} }, { status = 410, headers = {} }, { status = 400, headers = {} },
     } do
       each(function(name, operation, args)
         local session = open(name)

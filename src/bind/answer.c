@@ -31,8 +31,7 @@ static bool read_response(lua_State *L, int index, struct lha_response *r) {
   r->status = (int)status;
   lua_pushliteral(L, "body");
   lua_rawget(L, index);
-  if (lua_type(L, -1) == LUA_TSTRING) r->body = lua_tolstring(L, -1, &r->body_len);
-  else if (lua_isnil(L, -1)) r->body = "";
+  if (lua_type(L, -1) == LUA_TSTRING) r->body = lua_tolstring(L, -1, &r->body_len); /* none at all may be a lost one: that is no empty body */
   lua_pop(L, 1); /* the response table holds it */
   if (!r->body) return false;
   lua_pushliteral(L, "close_delimited");

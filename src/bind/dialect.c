@@ -298,6 +298,17 @@ static void fault(lua_State *L, int err, int d) {
   lua_pop(L, 2);
 }
 
+/* RFC 9457 without its label. On a 2xx such members may be the answer's own: only a document that says itself that it is an error counts. */
+static bool problem_shaped(lua_State *L, int d, int status) {
+  bool named = has(L, d, "type", LUA_TSTRING) || has(L, d, "title", LUA_TSTRING), refused;
+  double said = member(L, d, "status") == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+  lua_pop(L, 1);
+  refused = said >= 400 && said <= 599;
+  if (has(L, d, "invalidParameters", LUA_TTABLE)) return true;
+  if (status >= 400) return named || (refused && has(L, d, "detail", LUA_TSTRING));
+  return named && refused;
+}
+
 const char *lha_dialect(lua_State *L, int d, const struct lha_response *r) {
   const char *dialect = NULL;
   luaL_checkstack(L, 12, "no stack");
@@ -328,8 +339,7 @@ const char *lha_dialect(lua_State *L, int d, const struct lha_response *r) {
   lua_pop(L, 1);
   if (dialect) return dialect;
   if (r->media && ha_media_is(r->media, r->media_len, "application/problem+json")) return "problem";
-  if (r->status >= 400 && (has(L, d, "type", LUA_TSTRING) || has(L, d, "title", LUA_TSTRING) || has(L, d, "invalidParameters", LUA_TTABLE))) return "problem";
-  return NULL;
+  return problem_shaped(L, d, r->status) ? "problem" : NULL;
 }
 
 void lha_dialect_fill(lua_State *L, const char *dialect, int document) {

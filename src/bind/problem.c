@@ -129,7 +129,8 @@ static const char *status_action(const struct lha_exchange *x, int status) {
 /* What the code itself tells, whatever the status says; NULL = nothing. */
 static const char *code_action(const struct lha_exchange *x, const char *dialect, const char *code, int status) {
   if (strcmp(dialect, "oauth") == 0) {
-    if (strcmp(code, "server_error") == 0 && status != 429 && status < 500) return status_action(x, 500);
+    if (status == 429 || status == 503) return NULL; /* wait, whatever the word: the server did not look at the request */
+    if (strcmp(code, "server_error") == 0 && status < 500) return status_action(x, 500);
     return lha_oauth_action(code, false);
   }
   if (strcmp(dialect, "fault") == 0 && strncmp(code, "oauth_", 6) == 0 && status != 429) return "fix_credentials"; /* Apigee says it with a 500, too */

@@ -105,6 +105,24 @@ describe("docs/nginx.md", function()
     end)
   end
 
+  it("is told to editors: every option is a field of its class, and no other", function()
+    local count = 0
+    for _, files in pairs(SECTIONS) do
+      for _, file in ipairs(files) do
+        local source, fields = assert(process.read("lua/healthauth/nginx/" .. file)), {}
+        local class = source:match "\n%-%-%-@class healthauth%.nginx%.%a+Options\n(.-)\n\n"
+        for name, optional in (class or ""):gmatch "%-%-%-@field ([%w_]+)(%??) " do fields[name] = optional == "?" end
+        for name, default in pairs(class and known(file) or {}) do
+          count = count + 1
+          assert.equal(default ~= "required", fields[name], file .. ": " .. name)
+          fields[name] = nil
+        end
+        assert.is_nil(next(fields), file)
+      end
+    end
+    assert.is_true(count >= 25)
+  end)
+
   it("names the phases of every handler", function()
     local rows, wrong, count = section "## Handlers", {}, 0
     for name, file in pairs(HANDLERS) do

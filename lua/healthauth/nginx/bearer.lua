@@ -12,6 +12,14 @@ local setup = require "healthauth.nginx.setup"
 
 local inside = core.inside
 
+--- Options of bearer (docs/nginx.md).
+---@class healthauth.nginx.BearerOptions
+---@field browser? healthauth.nginx.BrowserOptions  as login has them: the person is told by their cookie
+---@field key? fun(): string|nil  the key of this request's session
+---@field login? string           path of the login page, where browsers without session go
+---@field realm? string           of WWW-Authenticate
+---@field retry_after? number     seconds, where nobody else said; default 5
+
 local KNOWN = {
   key = { "function" }, browser = { "table" }, login = { "string" }, realm = { "string", nil, "healthauth" },
   retry_after = { "number", nil, 5 },
@@ -108,4 +116,8 @@ local function make(subject, given)
   return function() return run(self) end
 end
 
-return options.handler("bearer", PHASES, make)
+--- While nginx starts, a checked function for the requests; in a request, runs at once.
+---@type fun(subject: healthauth.Session|healthauth.Sessions, options?: healthauth.nginx.BearerOptions): any
+local bearer = options.handler("bearer", PHASES, make)
+
+return bearer

@@ -8,6 +8,20 @@ local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
 local setup = require "healthauth.nginx.setup"
 
+--- Options that login, callback and logout share (docs/nginx.md).
+---@class healthauth.nginx.BrowserOptions
+---@field secret string|string[]       32 random bytes or more; of a list the first seals, all open
+---@field secure? boolean              cookies for https only; default as the request's scheme
+---@field scope? string                of authorize_url
+---@field redirect_uri? string         of authorize_url
+---@field state_in_redirect? boolean   of authorize_url
+---@field lifetime? number             seconds until a new login, default 28800
+---@field attempts? number             logins under way in one browser, 1 to 20, default 5
+---@field return_to? string            path after the login, default /
+---@field login? string                path of the login page, default /login
+---@field after_logout? string         path after the logout, default /
+---@field cookie? string               how the cookies' names begin, default ha
+
 local KNOWN = {
   secret = { "string|table", "required" }, secure = { "boolean" }, scope = { "string" }, redirect_uri = { "string" },
   state_in_redirect = { "boolean" }, lifetime = { "number", nil, 8 * 3600 }, attempts = { "number", nil, 5 },
@@ -33,8 +47,8 @@ end
 
 --- Reads the options that the handlers of one login share.
 ---@param who string
----@param sessions any
----@param given any
+---@param sessions healthauth.Sessions
+---@param given healthauth.nginx.BrowserOptions
 ---@return table
 function M.new(who, sessions, given)
   local self = options.read(who, given, KNOWN, 4)

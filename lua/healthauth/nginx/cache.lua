@@ -8,6 +8,13 @@ local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
 local setup = require "healthauth.nginx.setup"
 
+--- Options of the guard's cache (docs/nginx.md).
+---@class healthauth.nginx.CacheOptions
+---@field dict string             a zone of 64 KiB or more
+---@field valid? number           seconds that "valid" is believed, default 30
+---@field gone? number            seconds that "gone" is believed, default 300
+---@field stale_if_error? number  seconds that an old "valid" stands in for "could not tell", default 0
+
 local KNOWN = {
   dict = { "string", "required" }, valid = { "number", nil, 30 }, gone = { "number", nil, 300 }, stale_if_error = { "number", nil, 0 },
 }
@@ -19,7 +26,7 @@ local Cache = {}
 Cache.__index = Cache
 
 --- Opens the cache of a guard.
----@param given { dict: string, valid?: number, gone?: number, stale_if_error?: number }  seconds
+---@param given healthauth.nginx.CacheOptions
 ---@param flight number  seconds that asking the provider may take
 ---@return table
 local function new(given, flight)

@@ -69,7 +69,11 @@ local function run(self)
   return answer.redirect(302, attempt.r)
 end
 
-return options.handler("callback", PHASES, function(sessions, given)
+--- While nginx starts, a checked function for the requests; in a request, runs at once.
+---@type fun(sessions: healthauth.Sessions, options: healthauth.nginx.BrowserOptions): any
+local callback = options.handler("callback", PHASES, function(sessions, given)
   local self = browser.new("callback", sessions, given)
   return function() return run(self) end
 end)
+
+return callback

@@ -9,6 +9,17 @@ local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
 local setup = require "healthauth.nginx.setup"
 
+--- Options of guard (docs/nginx.md).
+---@class healthauth.nginx.GuardOptions
+---@field header? string          that holds the token, default Conneqt-Instant-Access-Token; "Authorization" expects a bearer token there
+---@field authorization? boolean  take Authorization: Bearer as well, default false
+---@field cache? healthauth.nginx.CacheOptions
+---@field realm? string           of WWW-Authenticate
+---@field identity? string        a header that gets the token's fingerprint
+---@field clear? string[]         further headers that a client must not forge
+---@field strip? boolean          take the token away before the request goes on, default false
+---@field retry_after? number     seconds, where the provider did not say; default 5
+
 local KNOWN = {
   header = { "string", nil, "Conneqt-Instant-Access-Token" }, authorization = { "boolean", nil, false }, cache = { "table" },
   realm = { "string", nil, "healthauth" }, identity = { "string" }, clear = { "table", nil, {} }, strip = { "boolean", nil, false },
@@ -128,4 +139,8 @@ local function make(session, given)
   return function() return run(self) end
 end
 
-return options.handler("guard", PHASES, make)
+--- While nginx starts, a checked function for the requests; in a request, runs at once.
+---@type fun(session: healthauth.Session, options?: healthauth.nginx.GuardOptions): any
+local guard = options.handler("guard", PHASES, make)
+
+return guard

@@ -9,6 +9,15 @@ local setup = require "healthauth.nginx.setup"
 local KNOWN = { dict = { "string", "required" } }
 local MODULE_LEAST = 10015 -- receiveany
 
+--- What `require "healthauth.nginx"` gives.
+---@class healthauth.nginx
+---@field app table  yours: what init_by_lua puts here, requests find
+---@field guard fun(session: healthauth.Session, options?: healthauth.nginx.GuardOptions): any
+---@field bearer fun(subject: healthauth.Session|healthauth.Sessions, options?: healthauth.nginx.BearerOptions): any
+---@field login fun(sessions: healthauth.Sessions, options: healthauth.nginx.BrowserOptions): any
+---@field callback fun(sessions: healthauth.Sessions, options: healthauth.nginx.BrowserOptions): any
+---@field logout fun(sessions: healthauth.Sessions, options: healthauth.nginx.BrowserOptions): any
+---@field worker_thread fun(options: { pool: string }): healthauth.Transport
 local M = {
   --- Yours: what init_by_lua puts here, requests find. Saves a global.
   app = {},
@@ -19,7 +28,7 @@ local PARTS = {
 }
 
 --- In init_by_lua: checks nginx and the zone, and switches metrics and status page on.
----@param given { dict: string }
+---@param given { dict: string }  a zone of 64 KiB or more, for the counters
 ---@return boolean
 function M.init(given)
   local self = options.read("init", given, KNOWN, 2)

@@ -38,7 +38,11 @@ local function run(self)
   return answer.redirect(302, url)
 end
 
-return options.handler("login", PHASES, function(sessions, given)
+--- While nginx starts, a checked function for the requests; in a request, runs at once.
+---@type fun(sessions: healthauth.Sessions, options: healthauth.nginx.BrowserOptions): any
+local login = options.handler("login", PHASES, function(sessions, given)
   local self = browser.new("login", sessions, given)
   return function() return run(self) end
 end)
+
+return login

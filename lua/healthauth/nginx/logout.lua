@@ -28,7 +28,11 @@ local function run(self)
   return answer.redirect(303, self.after_logout)
 end
 
-return options.handler("logout", PHASES, function(sessions, given)
+--- While nginx starts, a checked function for the requests; in a request, runs at once.
+---@type fun(sessions: healthauth.Sessions, options: healthauth.nginx.BrowserOptions): any
+local logout = options.handler("logout", PHASES, function(sessions, given)
   local self = browser.new("logout", sessions, given)
   return function() return run(self) end
 end)
+
+return logout

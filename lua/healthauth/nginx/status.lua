@@ -93,6 +93,7 @@ local function history()
 end
 
 --- Content handler of the status page. Show it to the owner only (allow 127.0.0.1; deny all;).
+---@type fun(): any
 M.status = options.handler("status", PHASES, function()
   return function()
     need_dict "status"
@@ -102,6 +103,7 @@ M.status = options.handler("status", PHASES, function()
 end)
 
 --- Content handler of the metrics.
+---@type fun(): any
 M.metrics = options.handler("metrics", PHASES, function()
   return function()
     need_dict "metrics"

@@ -50,8 +50,8 @@ function Transport:__tostring()
 end
 
 --- Makes the transport.
----@param options { pool: string }
----@return table
+---@param options { pool: string }  the name of a thread_pool in nginx.conf
+---@return healthauth.Transport
 return function(options)
   local named = type(options) == "table" and type(options.pool) == "string"
   if not named then error("healthauth.nginx.worker_thread: expected { pool = NAME }", 2) end

@@ -33,7 +33,7 @@ local BESIDE = {
       }
     }
   ]],
-  ["listen.conf"] = "listen 127.0.0.1:$PORT; access_log $FOLDER/access.log;",
+  ["listen.conf"] = "listen 127.0.0.1:$PORT $LISTEN access_log $FOLDER/access.log;",
 }
 
 describe("examples/nginx", function()
@@ -46,14 +46,17 @@ describe("examples/nginx", function()
     for _, server in ipairs(servers) do server:stop() end
   end)
 
-  local function start(name, more)
+  local function start(name, more, https)
     local env = {
       HEALTHAUTH_CONNEQT_URL = box.https .. "/conneqt", HEALTHAUTH_CONNEQT_API_KEY = credentials.conneqt.api_key,
       HEALTHAUTH_PKB_URL = box.https .. "/pkb", HEALTHAUTH_PKB_CLIENT_ID = CLIENT,
       HEALTHAUTH_PKB_REDIRECT_URI = CALLBACK, HEALTHAUTH_COOKIE_SECRET = SECRET,
     }
     for variable, value in pairs(more or {}) do env[variable] = value end
-    local server = nginx.start { file = "examples/nginx/" .. name, beside = BESIDE, values = { CA = box.ca }, env = env }
+    local certificates = box.ca:match "^(.*)/" -- the sandbox's own serve for localhost
+    local listen = https and "ssl; ssl_certificate $CERTIFICATES/server.pem; ssl_certificate_key $CERTIFICATES/server.key;" or ";"
+    local server = nginx.start { file = "examples/nginx/" .. name, beside = BESIDE, env = env, ca = https and box.ca,
+      values = { CA = box.ca, LISTEN = listen:gsub("%$CERTIFICATES", certificates) } }
     servers[#servers + 1] = server
     return server
   end
@@ -137,12 +140,13 @@ describe("examples/nginx", function()
   end
 
   it("login.conf leads a person through the login, and gives the API their own token", function()
-    local server = start "login.conf"
+    local server = start("login.conf", nil, true)
     assert.equal(4, #server:workers())
     assert.equal(401, server:get("/record").status)
     local person, answer = come_in(server)
     local mine = api_saw(person)
     assert.equal("200", opens(mine))
+    assert.same({ "__Host-ha_session" }, person:cookies())
     assert.not_equal(mine, api_saw((come_in(server))))
     for file, words in pairs { ["/access.log"] = "GET /record ", ["/error.log"] = "start worker process" } do
       local text = process.read(server.folder .. file)

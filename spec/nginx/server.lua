@@ -67,12 +67,12 @@ end
 
 --- Starts it. options: http (the http block's content, with $PORT, $PORT2, $FOLDER, $ROOT and values), or config (the whole file), or
 --- file (one of the repository, as it stands) with beside (name = text of what it includes), main (further main-level lines), workers (4),
---- values, env, expect_failure (then: nil, log).
+--- values, env, ca (it serves https, and this file verifies it), expect_failure (then: nil, log).
 ---@param options table
 ---@return table|nil server
 ---@return string|nil log
 local function start(options)
-  local self = setmetatable({ folder = process.folder() }, Server)
+  local self = setmetatable({ folder = process.folder(), ca = options.ca }, Server)
   for _ = 1, TRIES do
     local values = {
       FOLDER = self.folder, ROOT = root, MODULES = MODULES, WORKERS = tostring(options.workers or 4), MAIN = options.main or "",
@@ -138,6 +138,7 @@ function Server:stop()
 end
 
 function Server:url(path, port)
+  if self.ca then return "https://localhost:" .. (port or self.port) .. path end
   return "http://127.0.0.1:" .. (port or self.port) .. path
 end
 
@@ -167,6 +168,7 @@ function Server:get(path, options)
   if options.body then add("--data-binary", options.body) end
   if options.jar then add("-b", options.jar, "-c", options.jar) end
   for _, word in ipairs(options.args or {}) do add(word) end
+  if self.ca then add("--cacert", self.ca) end
   add(path:find("^https?://") and path or self:url(path, options.port))
   process.write(self.folder .. "/body", "")
   local code, _, err = process.run(command)

@@ -21,6 +21,8 @@ local HTTP = [[
     hn.app.bearer = hn.guard(live, { header = "Authorization" })
     hn.app.down = hn.guard(session("http://127.0.0.1:1/conneqt"), { cache = { dict = "verdicts" } })
     hn.app.short = hn.guard(live, { cache = { dict = "verdicts", valid = 0.2, gone = 0.2, stale_if_error = 30 }, realm = "short" })
+    hn.app.brief = hn.guard(live, { cache = { dict = "verdicts", valid = 0.1, gone = 30, stale_if_error = 0.4 } })
+    hn.app.lasting = hn.guard(live, { cache = { dict = "small", valid = 30, gone = 0.2 } })
     hn.app.slow = hn.guard(session("$SANDBOX/conneqt", 0.3), { cache = { dict = "small", valid = 1 } })
     hn.app.live = live
   }
@@ -29,7 +31,8 @@ local HTTP = [[
     location / { return 404; }
     location /up { content_by_lua_block { local out = {} for name, value in pairs(ngx.req.get_headers(0)) do out[name] = value end
       ngx.print(require("healthauth.core").json_encode(out)) } }
-    location ~ ^/(?<which>gate|plain|either|bearer|down|short|slow)$ {
+    underscores_in_headers on;
+    location ~ ^/(?<which>gate|plain|either|bearer|down|short|brief|lasting|slow)$ {
       access_by_lua_block { require("healthauth.nginx").app[ngx.var.which]() }
       rewrite ^ /up break;
       proxy_pass http://127.0.0.1:$PORT;
@@ -39,6 +42,7 @@ local HTTP = [[
     location = /wrong { access_by_lua_block { local hn = require "healthauth.nginx" hn.guard(hn.app.live, { relm = "x" }) }
       content_by_lua_block { ngx.print "in" } }
     location = /late { content_by_lua_block { ngx.print "in" } log_by_lua_block { require("healthauth.nginx").app.gate() } }
+    location = /keys { content_by_lua_block { ngx.print(table.concat(ngx.shared[ngx.var.arg_zone]:get_keys(0), "\n")) } }
     location = /metrics { content_by_lua_block { require("healthauth.nginx").metrics() } }
   }
 ]]
@@ -163,6 +167,44 @@ describe("the guard in nginx", function()
     assert.is_nil(seen["x-role"])
   end)
 
+  it("clears forged headers in the spelling of CGI variables too, and refuses the token's own header in it", function()
+    local good = token()
+    local seen = core.json_decode(server:get("/gate", { headers = { HEADER .. good, "X_Person: admin", "x_role: root" } }).body)
+    assert.same({}, { seen["x_person"], seen["x_role"] })
+    assert.equal(core.hex(core.sha256(good)):sub(1, 16), seen["x-person"])
+    local before = verifies()
+    for _, name in ipairs { "Conneqt_Instant_Access_Token", "conneqt-instant_access-token" } do
+      problem(server:get("/gate", { headers = { HEADER .. good, name .. ": other" } }), 401, "token_repeated")
+    end
+    assert.equal(before, verifies())
+  end)
+
+  it("keeps each verdict as long as it was told to", function()
+    local good, gone = token(), token()
+    box:control("revoke", { token = gone })
+    local function ask(path, value) return server:get(path, { headers = { HEADER .. value } }).status end
+    local before = verifies()
+    assert.same({ 200, 401 }, { ask("/brief", good), ask("/brief", gone) })
+    assert.same({ 200, 401 }, { ask("/lasting", good), ask("/lasting", gone) })
+    assert.equal(before + 4, verifies())
+    process.sleep(0.25)
+    assert.same({ 401, 200 }, { ask("/brief", gone), ask("/lasting", good) }) -- still known
+    assert.equal(before + 4, verifies())
+    assert.same({ 200, 401 }, { ask("/brief", good), ask("/lasting", gone) }) -- no longer
+    assert.equal(before + 6, verifies())
+  end)
+
+  it("keeps no token in the zones, and no verdict of another provider", function()
+    local good = token()
+    assert.equal(200, server:get("/gate", { headers = { HEADER .. good } }).status)
+    assert.equal(503, server:get("/down", { headers = { HEADER .. good } }).status)
+    for _, zone in ipairs { "verdicts", "healthauth" } do
+      local keys = server:get("/keys?zone=" .. zone).body
+      assert.is_true(#keys > 40)
+      assert.is_nil(keys:find(good, 1, true) or keys:lower():find(good:gsub("%-", ""), 1, true))
+    end
+  end)
+
   it("answers 503 with Retry-After when it cannot tell, and never remembers that", function()
     local response = server:get("/down", { headers = { HEADER .. "abc" } })
     problem(response, 503, "connect_failed")
@@ -190,6 +232,18 @@ describe("the guard in nginx", function()
     box:control("revoke", { token = good })
     process.sleep(0.3)
     assert.equal(401, server:get("/short", { headers = { HEADER .. good } }).status)
+  end)
+
+  it("serves it for a bounded time only", function()
+    local good = token()
+    local function ask() return server:get("/brief", { headers = { HEADER .. good } }).status end
+    assert.equal(200, ask())
+    box:control("fault", { kind = "unavailable", provider = "conneqt", operation = "verify", times = 2 })
+    process.sleep(0.15)
+    assert.equal(200, ask())
+    process.sleep(0.45)
+    assert.equal(503, ask())
+    assert.equal(200, ask())
   end)
 
   it("shares one failure among those who waited for it", function()

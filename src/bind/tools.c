@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/codec.h"
 #include "base/message.h"
 #include "base/query.h"
@@ -13,13 +14,31 @@
 #include "sys/crypto.h"
 #include "sys/private_file.h"
 
-enum { RANDOM_MAX = 1024, TEXT_MAX = 64 * 1024 * 1024 };
+enum { RANDOM_MAX = 1024, PREFIX_MAX = 1024, TOKEN_MAX = 4096, TEXT_MAX = 64 * 1024 * 1024 };
 
 static int sha256(lua_State *L) {
   size_t n;
   const char *p = luaL_checklstring(L, 1, &n);
   unsigned char out[HA_SHA256_SIZE];
   if (!ha_sha256(p, n, out)) return luaL_error(L, "SHA-256 failed");
+  lua_pushlstring(L, (const char *)out, sizeof out);
+  return 1;
+}
+
+/* The SHA-256 of prefix and token, 32 raw bytes; nil where the token is none. One call, since a guard makes it for every request. */
+static int token_key(lua_State *L) {
+  size_t plen, n;
+  const char *prefix = luaL_checklstring(L, 1, &plen), *token = luaL_checklstring(L, 2, &n);
+  char text[PREFIX_MAX + TOKEN_MAX];
+  unsigned char out[HA_SHA256_SIZE];
+  bool fine;
+  luaL_argcheck(L, plen <= PREFIX_MAX, 1, "too long");
+  if (n > TOKEN_MAX || !ha_is_token(token, n)) return 0;
+  memcpy(text, prefix, plen);
+  memcpy(text + plen, token, n);
+  fine = ha_sha256(text, plen + n, out);
+  ha_wipe(text, plen + n);
+  if (!fine) return luaL_error(L, "SHA-256 failed");
   lua_pushlstring(L, (const char *)out, sizeof out);
   return 1;
 }
@@ -288,6 +307,7 @@ static int sleep_seconds(lua_State *L) {
 }
 
 const luaL_Reg lha_tools[] = {{"sha256", sha256},
+                              {"token_key", token_key},
                               {"hmac_sha256", hmac_sha256},
                               {"random", random_bytes},
                               {"hex", hex},

@@ -89,8 +89,12 @@ local function note_failure(ctx, err, now)
   ctx.not_before = now + math.max(pause, err.retry_after or 0)
 end
 
+local function joined_event(session, ctx, start)
+  events.emit(session, ctx, "joined", { operation = "refresh", outcome = "answered", latency = core.monotonic() - start })
+end
+
 local function fly(level, session, ctx, refused, patient)
-  local flight = {}
+  local flight, start = {}, core.monotonic()
   ctx.flight = flight
   local ok, result, err, joined = pcall(renew.run, level + 1, session, ctx, nil, function() return good(session, ctx, refused) end, false,
     patient)
@@ -103,9 +107,7 @@ local function fly(level, session, ctx, refused, patient)
   end
   if result == nil then return nil end -- another holds the lease, and we need not wait
   ctx.failures, ctx.not_before = nil, nil
-  if joined then
-    events.emit(session, ctx, "joined", { operation = "refresh", outcome = "answered" })
-  end
+  if joined then joined_event(session, ctx, start) end
   local token = usable(session, ctx)
   if token then return token, nil, true end
   return expired_on_arrival(session)
@@ -117,10 +119,10 @@ local function stale(session, ctx, token, err)
 end
 
 -- Another coroutine's flight is over: its token, or its reason. Neither when there was none for us.
-local function after_flight(session, ctx, refused, before)
+local function after_flight(session, ctx, refused, before, start)
   local token = good(session, ctx, refused) or usable(session, ctx, refused)
   if token then
-    events.emit(session, ctx, "joined", { operation = "refresh", outcome = "answered" })
+    joined_event(session, ctx, start)
     return token
   end
   local landed = ctx.landed
@@ -153,9 +155,9 @@ function M.token(level, session, ctx, refused)
   local old = usable(session, ctx, refused)
   if ctx.flight or inside.state(session).changing then
     if old then return old end
-    local before = ctx.landed
+    local before, start = ctx.landed, core.monotonic()
     if not wait_for_flight(session, ctx) then return busy(session) end
-    local joined, err = after_flight(session, ctx, refused, before)
+    local joined, err = after_flight(session, ctx, refused, before, start)
     if joined or err then return joined, err, true end
   end
   local state = inside.state(session)

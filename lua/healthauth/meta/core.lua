@@ -111,7 +111,7 @@
 ---@field provider string
 ---@field operation string
 ---@field key? string      a fingerprint of the store's key
----@field latency? number  seconds
+---@field latency? number  seconds that the provider took; of "joined", seconds that were waited
 ---@field outcome? string
 ---@field code? string
 
@@ -294,6 +294,12 @@ function core.json_encode(value) end
 ---@param text string
 ---@return string
 function core.sha256(text) end
+
+--- The SHA-256 of a prefix (at most 1024 bytes) and a token: 32 raw bytes; nil where the token is not 1 to 4096 bytes 0x21 to 0x7E.
+---@param prefix string
+---@param token string
+---@return string?
+function core.token_key(prefix, token) end
 
 --- The HMAC-SHA-256 of a text: 32 raw bytes.
 ---@param key string

@@ -28,11 +28,12 @@ Cache.__index = Cache
 --- Opens the cache of a guard.
 ---@param given healthauth.nginx.CacheOptions
 ---@param flight number  seconds that asking the provider may take
+---@param provider string
 ---@return table
-local function new(given, flight)
+local function new(given, flight, provider)
   local self = options.read("guard", given, KNOWN, 4)
   self.zone = setup.zone("guard", self.dict, "verdicts", 4)
-  self.flight = flight
+  self.flight, self.provider = flight, provider
   return setmetatable(self, Cache)
 end
 
@@ -64,9 +65,9 @@ local function trouble_of(text)
 end
 
 -- We hold the flight: ask, keep, tell the others.
-local function fly(self, key, name, flight, ask)
+local function fly(self, key, name, flight, ask, session, token)
   self.zone:delete("ha:t:" .. key)
-  local ok, valid, err = pcall(ask)
+  local ok, valid, err = pcall(ask, session, token)
   if ok and valid ~= nil then
     put(self, name, valid)
   else
@@ -94,16 +95,18 @@ local function wait(self, key, name, flight, started)
 end
 
 --- The verdict about a token: true, false, or nil and why. The third result says how it was come by: hit, miss, joined or stale.
----@param key string           SHA-256 in hex
----@param ask fun(): boolean|nil, table|nil  asks the provider
+---@param key string           SHA-256, raw
+---@param ask fun(session: userdata, token: string): boolean|nil, table|nil  asks the provider
+---@param session userdata
+---@param token string
 ---@return boolean|nil valid
 ---@return table|nil err
 ---@return string how
-function Cache:verdict(key, ask)
-  local name, flight = "ha:v:" .. key, "ha:f:" .. key
+function Cache:verdict(key, ask, session, token)
+  local name = "ha:v:" .. key
   local valid, stale = look(self, name)
   if valid ~= nil then return valid, nil, "hit" end
-  local started = core.monotonic()
+  local flight, started = "ha:f:" .. key, core.monotonic()
   local err, how
   repeat
     local mine, why = self.zone:add(flight, true, self.flight)
@@ -113,15 +116,17 @@ function Cache:verdict(key, ask)
         self.zone:delete(flight)
         return valid, nil, "joined"
       end
-      valid, err, how = fly(self, key, name, flight, ask)
+      valid, err, how = fly(self, key, name, flight, ask, session, token)
     elseif why == "exists" then
       valid, err, how = wait(self, key, name, flight, started)
     else
-      valid, err = ask()
+      valid, err = ask(session, token)
       how = "miss"
     end
   until how ~= "again"
-  if how == "joined" then metrics.observe("healthauth_lock_wait_seconds", nil, core.monotonic() - started) end
+  if how == "joined" then
+    metrics.observe("healthauth_lock_wait_seconds", { "provider", self.provider, "operation", "verify" }, core.monotonic() - started)
+  end
   if valid == nil and stale then return true, err, "stale" end
   return valid, err, how
 end

@@ -26,9 +26,9 @@ local KNOWN = {
   retry_after = { "number", nil, 5 },
 }
 local PHASES = { rewrite = true, access = true, content = true }
-local TOKEN_MAX = 4096
 
 local inside = core.inside
+local find, next, token_key = string.find, next, core.token_key
 
 -- "X_User" and "x-user" are one name to whatever reads CGI variables behind us.
 local function plain(name)
@@ -52,8 +52,8 @@ local function one(value)
   return value
 end
 
--- The token of the request: token | nil, code, detail, word for the challenge.
-local function take(self, headers)
+-- The token of the request: token, key | nil, code, detail, word for the challenge. misspelt: its header came in another spelling, too.
+local function take(self, headers, misspelt)
   local own, repeated = one(headers[self.header_low])
   local bearer
   if self.authorization and self.header_low ~= "authorization" then
@@ -64,41 +64,49 @@ local function take(self, headers)
   elseif self.header_low == "authorization" then
     bearer, own = own, nil
   end
-  if repeated then return nil, "token_repeated", "The request carries more than one token.", "invalid_request" end
+  if repeated or misspelt then return nil, "token_repeated", "The request carries more than one token.", "invalid_request" end
   local token = own
   if bearer then
     token = type(bearer) == "string" and bearer:match "^[Bb][Ee][Aa][Rr][Ee][Rr] +([^ ]+)$"
     if not token then return nil, "token_malformed", "Authorization holds no bearer token.", "invalid_request" end
   end
   if token == nil or token == "" then return nil, "token_missing", "The request carries no token." end
-  if type(token) ~= "string" or #token > TOKEN_MAX or token:find "[^\33-\126]" then
-    return nil, "token_malformed", "The token has bytes or a length that no token has.", "invalid_token"
-  end
-  return token
+  local key = type(token) == "string" and token_key(self.whose, token)
+  if not key then return nil, "token_malformed", "The token has bytes or a length that no token has.", "invalid_token" end
+  return token, key
 end
 
--- Whatever claims to say who the caller is, in any spelling, was not written by us.
+-- Whatever claims to say who the caller is, in any spelling, was not written by us. True where the token's own header is spelt otherwise:
+-- who reads CGI variables behind us could take that one.
 local function clear(self, headers)
+  local forged, misspelt = self.forged, self.header_plain ~= self.header_low and headers[self.header_plain] ~= nil
   for name in next, headers do
-    if self.forged[plain(name)] then ngx.req.clear_header(name) end
+    if forged[name] then
+      ngx.req.clear_header(name)
+    elseif find(name, "_", 1, true) then
+      local known = plain(name)
+      if forged[known] then ngx.req.clear_header(name) end
+      misspelt = misspelt or known == self.header_plain and name ~= self.header_low
+    end
   end
+  return misspelt
 end
 
-local function verify(self, token)
-  local function ask() return self.session:verify(token) end
-  if not self.cache then
-    local valid, err = ask()
-    return valid, err, "none"
-  end
-  return self.cache:verdict(core.hex(core.sha256(self.whose .. token)), ask)
+local function ask(session, token)
+  return session:verify(token)
 end
 
 local function run(self)
   local headers = ngx.req.get_headers(0) -- all of them: the default stops at 100
-  clear(self, headers)
-  local token, code, detail, word = take(self, headers)
-  if not token then return refuse(self, code, detail, word) end
-  local valid, err, how = verify(self, token)
+  local token, key, detail, word = take(self, headers, clear(self, headers))
+  if not token then return refuse(self, key, detail, word) end
+  local valid, err, how
+  if self.cache then
+    valid, err, how = self.cache:verdict(key, ask, self.session, token)
+  else
+    valid, err = ask(self.session, token)
+    how = "none"
+  end
   if valid == nil and err and err.kind == "argument" and err.code:find("token", 1, true) then
     return refuse(self, err.code, "The token has bytes or a length that no token has.", "invalid_token")
   end
@@ -124,8 +132,9 @@ local function make(session, given)
   if not inside.has(session, "verify") then options.refuse("guard", "the provider " .. provider .. " has no verify", 3) end
   self.session, self.provider = session, provider
   -- Verdicts of one provider and client never answer for another's.
-  self.whose = table.concat({ "healthauth verdict", provider, base_url, client_id or "" }, "\0") .. "\0"
+  self.whose = core.sha256(table.concat({ "healthauth verdict", provider, base_url, client_id or "" }, "\0"))
   self.header_low = token_name(self.header, "header"):lower()
+  self.header_plain = plain(self.header)
   self.forged = {}
   if self.identity then self.forged[plain(token_name(self.identity, "identity"))] = true end
   for _, name in ipairs(self.clear) do
@@ -134,7 +143,7 @@ local function make(session, given)
   end
   if self.forged[plain(self.header)] then options.refuse("guard", "clear: the token's own header", 3) end
   if self.realm:find '["\\%c]' then options.refuse("guard", "realm: expected a text without quotes", 3) end
-  self.cache = self.cache and cache.new(self.cache, inside.timeout(session) + 5)
+  self.cache = self.cache and cache.new(self.cache, inside.timeout(session) + 5, provider)
   metrics.listen(session)
   return function() return run(self) end
 end

@@ -16,7 +16,7 @@ local HELP = {
   healthauth_errors_total = { "counter", "Errors, by provider, operation, kind and code." },
   healthauth_cache_evictions_total = { "counter", "Verdicts that the zone had to drop for others: it is too small." },
   healthauth_provider_seconds = { "histogram", "Time that the provider took to answer." },
-  healthauth_lock_wait_seconds = { "histogram", "Time that a request waited for another's verdict." },
+  healthauth_lock_wait_seconds = { "histogram", "Time that a request waited for what another was asking: a verdict, a refresh." },
   healthauth_seconds_to_expiry = { "gauge", "Life left in the access token of a session, by fingerprint." },
 }
 local DAY, HISTORY = 86400, 3600
@@ -24,35 +24,44 @@ local MINUTE = 60
 
 local seen = {} -- expiry by fingerprint that this worker has written already
 
+local LABELS_MAX = 1000
+local cleaned, cleaned_count = {}, 0 -- few words come again and again
+
 local function label(value)
-  return (tostring(value):gsub("[^%w%-_.:/]", "_"))
+  value = tostring(value)
+  local known = cleaned[value]
+  if known then return known end
+  known = value:gsub("[^%w%-_.:/]", "_")
+  if cleaned_count >= LABELS_MAX then cleaned, cleaned_count = {}, 0 end
+  cleaned[value], cleaned_count = known, cleaned_count + 1
+  return known
 end
 
 -- {a="b",c="d"} of an ordered list of pairs
-local function labels_of(labels)
-  if not labels then return "" end
+local function labels_of(pairs_of)
+  if not pairs_of then return "" end
   local out = {}
-  for i = 1, #labels, 2 do
-    if labels[i + 1] ~= nil then out[#out + 1] = labels[i] .. '="' .. label(labels[i + 1]) .. '"' end
+  for i = 1, #pairs_of, 2 do
+    if pairs_of[i + 1] ~= nil then out[#out + 1] = pairs_of[i] .. '="' .. label(pairs_of[i + 1]) .. '"' end
   end
   return #out > 0 and "{" .. table.concat(out, ",") .. "}" or ""
 end
 
 --- Adds to a counter.
 ---@param name string
----@param labels? table  { name, value, name, value, ... }
+---@param pairs_of? table  { name, value, name, value, ... }
 ---@param by? number
-function M.count(name, labels, by)
-  if M.dict then M.dict:incr("c:" .. name .. labels_of(labels), by or 1, 0) end
+function M.count(name, pairs_of, by)
+  if M.dict then M.dict:incr("c:" .. name .. labels_of(pairs_of), by or 1, 0) end
 end
 
 --- Puts a time into a histogram.
 ---@param name string
----@param labels? table
+---@param pairs_of? table
 ---@param seconds number
-function M.observe(name, labels, seconds)
+function M.observe(name, pairs_of, seconds)
   if not M.dict then return end
-  local text = labels_of(labels)
+  local text = labels_of(pairs_of)
   local bucket = "+Inf"
   for _, most in ipairs(BUCKETS) do
     if seconds <= most then
@@ -64,11 +73,25 @@ function M.observe(name, labels, seconds)
   M.dict:incr("s:" .. name .. text, seconds, 0)
 end
 
---- A guard's verdict. how: hit, miss, joined, stale, none.
----@param verdict string
----@param how string
+local verdict_series = {} -- verdict and how -> the counter's full name: put together once, since every request at a guard counts
+
+--- A guard's verdict.
+---@param verdict string  valid, gone, unknown, refused
+---@param how string      hit, miss, joined, stale, none
 function M.verified(verdict, how)
-  M.count("healthauth_verify_total", { "verdict", verdict, "cache", how })
+  local dict = M.dict
+  if not dict then return end
+  local of = verdict_series[verdict]
+  if not of then
+    of = {}
+    verdict_series[verdict] = of
+  end
+  local name = of[how]
+  if not name then
+    name = "c:healthauth_verify_total" .. labels_of { "verdict", verdict, "cache", how }
+    of[how] = name
+  end
+  dict:incr(name, 1, 0)
 end
 
 --- An error that a handler met: counted, and written to the error log where it is the owner's to mend.
@@ -90,7 +113,8 @@ function M.event(event)
   M.count("healthauth_events_total",
     { "provider", event.provider, "event", event.name, "operation", event.operation, "outcome", event.outcome, "code", event.code })
   if event.latency then
-    M.observe("healthauth_provider_seconds", { "provider", event.provider, "operation", event.operation }, event.latency)
+    local name = event.name == "joined" and "healthauth_lock_wait_seconds" or "healthauth_provider_seconds"
+    M.observe(name, { "provider", event.provider, "operation", event.operation }, event.latency)
   end
   if event.name == "refreshed" or (event.name == "refused" and event.operation == "refresh") then
     local minute = math.floor(ngx.time() / MINUTE) * MINUTE

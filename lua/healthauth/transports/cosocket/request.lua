@@ -85,8 +85,9 @@ local function headers_of(list, out)
     if type(pair) == "table" then name, value = pair[1], pair[2] end
     if type(name) ~= "string" or type(value) ~= "string" then refuse "headers: name and value must be strings" end
     local low = name:lower()
+    local first, last = value:byte(1), value:byte(-1)
     if not name:find "^[%w!#$%%&'*+%-.^_`|~]+$" then refuse "headers: a header name must be a token" end
-    if value:find "[^\t\32-\126]" or value:find "^[ \t]" or value:find "[ \t]$" then
+    if value:find "[^\t\32-\126]" or first == 32 or first == 9 or last == 32 or last == 9 then
       refuse "headers: a header value must be visible ASCII without CR, LF or NUL"
     end
     if OURS[low] then refuse "headers: a header is one that the transport sets itself" end

@@ -126,6 +126,33 @@ describe("nginx does not start when", function()
   end)
 end)
 
+describe("nginx -t", function()
+  local folder
+  before_each(function() folder = process.folder() end)
+  after_each(function() process.remove(folder) end)
+
+  local function test(http)
+    process.write(folder .. "/nginx.conf", nginx.fill([[
+      user root; pid $FOLDER/pid; error_log stderr;
+      load_module /usr/lib/nginx/modules/ndk_http_module.so; load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
+      events {}
+      http { access_log off; client_body_temp_path $FOLDER/b; proxy_temp_path $FOLDER/p; fastcgi_temp_path $FOLDER/f;
+        uwsgi_temp_path $FOLDER/u; scgi_temp_path $FOLDER/s; ]] .. http .. "server { listen unix:$FOLDER/sock; } }", { FOLDER = folder }))
+    local status, _, said = process.run({ "nginx", "-t", "-p", folder .. "/", "-c", "nginx.conf" },
+      { PATH = os.getenv "PATH" .. ":/usr/sbin" })
+    return status, said
+  end
+
+  it("finds a file of authorities that is missing, and does not run init_by_lua", function()
+    local status, said = test "lua_ssl_trusted_certificate $FOLDER/nowhere.pem; "
+    assert.equal(1, status)
+    assert.truthy(said:find("nowhere.pem", 1, true), said)
+    status, said = test 'init_by_lua_block { error "never seen" } '
+    assert.equal(0, status)
+    assert.is_nil(said:find("never seen", 1, true))
+  end)
+end)
+
 describe("nginx starts when", function()
   it("nothing is wrong", function()
     local server = nginx.start { http = HTTP, values = { ZONES = ZONES, INIT = [[

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # The allocation sweep: sweep.sh RUNTIME|all [STRIDE [FIRST [NAME]]]; RUNTIME is lua5.4, lua5.1 or luajit. Stride 1 fails every allocation.
+# BUILD=build/cov counts what it reaches (tools/coverage.sh).
 # lua-cjson leaks its own buffer when Lua's allocator fails inside it: that is the one suppression.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tools/common.sh
 runtimes=("${1:?sweep.sh RUNTIME|all [STRIDE [FIRST [NAME]]]}"); shift
 [ "${runtimes[0]}" = all ] && runtimes=(lua5.4 lua5.1 luajit)
-build=build/asan; mkdir -p $build/test
+build=${BUILD:-build/asan}; mkdir -p $build/test
 warn=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Werror)
-flags=(-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+flags=(-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer) target=build-asan
+if [ "$build" = build/cov ]; then flags=(-O0 -g --coverage) target=build-cov; fi
 printf '%s\n' 'leak:cjson.so' >$build/test/sweep.supp
 export LSAN_OPTIONS=suppressions=$build/test/sweep.supp:print_suppressions=0 ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
@@ -21,7 +23,7 @@ for vm in "${runtimes[@]}"; do
     built+=("$build/obj/$path")
   done
   program=$build/test/sweep-$vm; log=$program.log
-  make -s --no-print-directory -j2 build-asan ONLY="${built[*]}" RUNTIMES="$vm" >"$log" 2>&1 &&
+  make -s --no-print-directory -j2 "$target" ONLY="${built[*]}" RUNTIMES="$vm" >"$log" 2>&1 &&
     gcc -std=c99 "${warn[@]}" -Isrc $(pkg-config --cflags "$vm") "${flags[@]}" -o "$program" test/c/sweep.c "${built[@]}" $(pkg-config --libs "$vm") \
       -lcrypto -lm -ldl >>"$log" 2>&1 || { echo "== $vm: sweep does not build"; cat "$log"; failed=$((failed + 1)); continue; }
   LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;$PWD/?.lua" LUA_CPATH="/usr/lib/x86_64-linux-gnu/lua/$version/?.so;/usr/local/lib/lua/$version/?.so" \

@@ -1,10 +1,10 @@
 # Sourced by the scripts here, from the root of the project. Nothing runs by itself.
 
-# parts FILE.c...: the sources that test programs need besides ring 0, read from their includes: src/sys/X.c and X_*.c for "sys/X.h", and for
-# anything with Lua in it the whole of healthauth.core. Prints paths; no path twice.
+# parts FILE.c...: the sources that test programs need besides ring 0, read from their includes: src/sys/X.c and X_*.c for "sys/X.h" or
+# "sys/X_parts.h", and for anything with Lua in it the whole of healthauth.core. Prints paths; no path twice.
 parts() {
   local name
-  grep -hEo '^#[[:space:]]*include "(sys/[a-z0-9_]+)\.h"' "$@" | sed -E 's/.*"(.*)\.h"/\1/' | sort -u |
+  grep -hEo '^#[[:space:]]*include "(sys/[a-z0-9_]+)\.h"' "$@" | sed -E 's/.*"(.*)\.h"/\1/; s/_parts$//' | sort -u |
     while read -r name; do ls "src/$name.c" "src/${name}_"*.c 2>/dev/null; done
   if uses_lua "$@"; then make -s --no-print-directory sources-core | grep -v '^src/base/'; fi
 }

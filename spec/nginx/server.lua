@@ -22,7 +22,7 @@ http {
   access_log off; client_body_temp_path $FOLDER/b; proxy_temp_path $FOLDER/p; fastcgi_temp_path $FOLDER/f;
   uwsgi_temp_path $FOLDER/u; scgi_temp_path $FOLDER/s;
   lua_package_path "$ROOT/lua/?.lua;$ROOT/lua/?/init.lua;$ROOT/?.lua;;";
-  lua_package_cpath "$ROOT/build/luajit/?.so;;";
+  lua_package_cpath "$BUILT/?.so;;";
   lua_socket_log_errors off; client_body_buffer_size 8m; client_max_body_size 16m;
   lua_ssl_verify_depth 3; lua_ssl_protocols TLSv1.2 TLSv1.3;
   $HTTP
@@ -75,7 +75,7 @@ local function start(options)
   local self = setmetatable({ folder = process.folder(), ca = options.ca }, Server)
   for _ = 1, TRIES do
     local values = {
-      FOLDER = self.folder, ROOT = root, MODULES = MODULES, WORKERS = tostring(options.workers or 4), MAIN = options.main or "",
+      FOLDER = self.folder, ROOT = root, BUILT = process.nginx_modules(root), MODULES = MODULES, WORKERS = tostring(options.workers or 4), MAIN = options.main or "",
       PORT = tostring(next_port()), PORT2 = tostring(next_port()),
     }
     for name, value in pairs(options.values or {}) do values[name] = fill(tostring(value), values) end

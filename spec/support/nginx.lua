@@ -102,7 +102,7 @@ end
 local function start(options)
   local root, why = process.capture "pwd", nil
   local path = ("%s/lua/?.lua;%s/lua/?/init.lua;%s/?.lua;;"):format(root, root, root)
-  local cpath = root .. "/build/luajit/?.so;;"
+  local cpath = process.nginx_modules(root) .. "/?.so;;"
   for _ = 1, 5 do -- another may take the port first
     local self = setmetatable({ folder = process.folder(), port = free_port() }, Nginx)
     local conf = FRAME:format(options.workers or 4, options.main or "", path, cpath, options.http or "", self.port, options.server or "")

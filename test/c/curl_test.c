@@ -3,8 +3,14 @@
 #define _POSIX_C_SOURCE 200809L
 #include "sys/curl.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "failing.h"
@@ -175,6 +181,72 @@ static void refusals(void) {
   CHECK_CASE("");
 }
 
+/* ---- a fork while a connection is idle ---- */
+
+/* Takes one connection, answers every request on it, and answers how many there were once the client has closed it. */
+static void *serve(void *listener) {
+  static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+  static long served;
+  char block[4096];
+  int s = accept(*(int *)listener, NULL, NULL);
+  while (s >= 0 && recv(s, block, sizeof block, 0) > 0) { /* a GET of ours fits into one segment */
+    served++;
+    if (send(s, reply, sizeof reply - 1, MSG_NOSIGNAL) < 0) break;
+  }
+  (void)close(s);
+  return &served;
+}
+
+static bool answered(struct ha_curl *t, unsigned port) {
+  struct ha_curl_request q;
+  struct ha_http1 answer;
+  struct ha_curl_failure f;
+  char url[64];
+  bool whole;
+  (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/", port);
+  ha_curl_request_init(&q);
+  CHECK_EQ_INT(ha_curl_request_method(&q, TEXT("GET"), &why), HA_OK);
+  CHECK_EQ_INT(ha_curl_request_url(&q, url, strlen(url), &why), HA_OK);
+  q.timeout = q.connect_timeout = 5;
+  q.max_headers = q.max_body = 1000;
+  ha_http1_init(&answer, 1000, 1000, false);
+  whole = ha_curl_perform(t, &q, &answer, &f);
+  ha_http1_free(&answer);
+  ha_curl_request_free(&q);
+  return whole;
+}
+
+/* The child closes its copies and says nothing on them: the parent goes on with the connection that it has. */
+static void forked(void) {
+  struct ha_curl t = {NULL};
+  struct sockaddr_in at;
+  socklen_t size = sizeof at;
+  pthread_t server;
+  void *served = NULL;
+  int status = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+  pid_t child;
+  memset(&at, 0, sizeof at);
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  CHECK(bind(listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(listener, 4) == 0);
+  CHECK_EQ_INT(getsockname(listener, (struct sockaddr *)&at, &size), 0);
+  CHECK_EQ_INT(pthread_create(&server, NULL, serve, &listener), 0);
+  CHECK(answered(&t, ntohs(at.sin_port)));
+  (void)fflush(stdout);
+  child = fork();
+  if (child == 0) {
+    struct ha_curl_handle *left = t.handle;
+    ha_curl_close(&t);
+    exit(t.handle == NULL && left->links[0] == -1 && left->owner != getpid() ? 0 : 1); /* kept, with nothing open */
+  }
+  CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+  CHECK(answered(&t, ntohs(at.sin_port)));
+  ha_curl_close(&t);
+  CHECK_EQ_INT(pthread_join(server, &served), 0);
+  CHECK_EQ_INT(served ? *(long *)served : 0, 2);
+  (void)close(listener);
+}
+
 int main(void) {
   CHECK(ha_curl_global());
   CHECK(ha_curl_version()[0] >= '7');
@@ -183,5 +255,6 @@ int main(void) {
   transport_without_memory();
   lying_resolver();
   signals();
+  forked();
   return check_done();
 }

@@ -21,15 +21,19 @@ static CURLcode init_without_key_log(void) {
   enum { MOST = 8 };
   char *kept[MOST];
   size_t where[MOST], count = 0, i;
+  bool all = true;
   CURLcode rc;
   for (i = 0; environ && environ[i]; i++) {
     if (strncmp(environ[i], key_log_name, sizeof key_log_name - 1) != 0) continue;
-    if (count == MOST) return CURLE_FAILED_INIT; /* nobody has nine; better no transport than a leak */
+    if (count == MOST) {
+      all = false; /* nobody has nine; better no transport than a leak */
+      break;
+    }
     where[count] = i;
     kept[count++] = environ[i];
     environ[i] = hidden;
   }
-  rc = curl_global_init(CURL_GLOBAL_DEFAULT);
+  rc = all ? curl_global_init(CURL_GLOBAL_DEFAULT) : CURLE_FAILED_INIT;
   for (i = 0; i < count; i++) environ[where[i]] = kept[i];
   return rc;
 }

@@ -23,12 +23,14 @@ static const char *copy(int fd, struct ha_buf *out) {
   char block[512];
   const char *why = NULL;
   for (;;) {
+    enum ha_status rc;
     ssize_t n = read(fd, block, sizeof block);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) why = "cannot be read";
     if (n <= 0) break;
-    if (ha_buf_add(out, block, (size_t)n) != HA_OK) {
-      why = "is too large";
+    rc = ha_buf_add(out, block, (size_t)n);
+    if (rc != HA_OK) {
+      why = rc == HA_NOMEM ? "cannot be read: there is no memory for it" : "is too large";
       break;
     }
   }

@@ -50,26 +50,26 @@ typedef int init_function(EVP_CIPHER_CTX *, const EVP_CIPHER *, ENGINE *, const 
 typedef int update_function(EVP_CIPHER_CTX *, unsigned char *, int *, const unsigned char *, int);
 typedef int final_function(EVP_CIPHER_CTX *, unsigned char *, int *);
 
-#define STAND_IN_INIT(name)                                                                                                             \
-  int name(EVP_CIPHER_CTX *c, const EVP_CIPHER *type, ENGINE *engine, const unsigned char *key, const unsigned char *iv) {                 \
-    init_function *next;                                                                                                                 \
-    if (faults_here()) return 0;                                                                                                         \
-    FAULTS_NEXT(next, #name);                                                                                                            \
-    return next(c, type, engine, key, iv);                                                                                               \
+#define STAND_IN_INIT(name)                                                                                                               \
+  int name(EVP_CIPHER_CTX *c, const EVP_CIPHER *type, ENGINE *engine, const unsigned char *key, const unsigned char *iv) {                \
+    init_function *next;                                                                                                                  \
+    if (faults_here()) return 0;                                                                                                          \
+    FAULTS_NEXT(next, #name);                                                                                                             \
+    return next(c, type, engine, key, iv);                                                                                                \
   }
-#define STAND_IN_UPDATE(name)                                                                                                           \
-  int name(EVP_CIPHER_CTX *c, unsigned char *out, int *size, const unsigned char *in, int n) {                                             \
-    update_function *next;                                                                                                               \
-    if (faults_here()) return 0;                                                                                                         \
-    FAULTS_NEXT(next, #name);                                                                                                            \
-    return next(c, out, size, in, n);                                                                                                    \
+#define STAND_IN_UPDATE(name)                                                                                                             \
+  int name(EVP_CIPHER_CTX *c, unsigned char *out, int *size, const unsigned char *in, int n) {                                            \
+    update_function *next;                                                                                                                \
+    if (faults_here()) return 0;                                                                                                          \
+    FAULTS_NEXT(next, #name);                                                                                                             \
+    return next(c, out, size, in, n);                                                                                                     \
   }
-#define STAND_IN_FINAL(name)                                                                                                            \
-  int name(EVP_CIPHER_CTX *c, unsigned char *out, int *size) {                                                                             \
-    final_function *next;                                                                                                                \
-    if (faults_here()) return 0;                                                                                                         \
-    FAULTS_NEXT(next, #name);                                                                                                            \
-    return next(c, out, size);                                                                                                           \
+#define STAND_IN_FINAL(name)                                                                                                              \
+  int name(EVP_CIPHER_CTX *c, unsigned char *out, int *size) {                                                                            \
+    final_function *next;                                                                                                                 \
+    if (faults_here()) return 0;                                                                                                          \
+    FAULTS_NEXT(next, #name);                                                                                                             \
+    return next(c, out, size);                                                                                                            \
   }
 STAND_IN_INIT(EVP_EncryptInit_ex)
 STAND_IN_INIT(EVP_DecryptInit_ex)

@@ -48,6 +48,61 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
   return rc;
 }
 
+/* ---- once a process ---- */
+
+extern char **environ;
+static bool seen_key_log, no_library;
+
+CURLcode curl_global_init(long flags) {
+  CURLcode (*next)(long);
+  seen_key_log = getenv("SSLKEYLOGFILE") != NULL;
+  if (no_library) return CURLE_FAILED_INIT;
+  FAULTS_NEXT(next, "curl_global_init");
+  return next(flags);
+}
+
+/* The file that would get the keys of every session is hidden from libcurl, and only from it; no transport is better than a leak. */
+static void begins(void) {
+  static char log[] = "SSLKEYLOGFILE=/nowhere/keys", other[] = "OTHER=1";
+  char *nine[11], *two[4], **before = environ;
+  struct ha_curl_request q;
+  struct ha_curl_failure f;
+  struct ha_http1 answer;
+  struct ha_curl t = {NULL};
+  const char *why;
+  size_t i;
+  CHECK_CASE("begins");
+  for (i = 0; i < 9; i++) nine[i] = log;
+  nine[9] = other;
+  nine[10] = NULL;
+  environ = nine;
+  CHECK(!ha_curl_global());
+  for (i = 0; i < 9; i++) CHECK(nine[i] == log);
+  no_library = true;
+  environ = NULL;
+  CHECK(!ha_curl_global());
+  ha_curl_request_init(&q);
+  CHECK_EQ_INT(ha_curl_request_method(&q, TEXT("GET"), &why), HA_OK);
+  CHECK_EQ_INT(ha_curl_request_url(&q, TEXT("http://localhost:1/"), &why), HA_OK);
+  ha_http1_init(&answer, 1000, 1000, false);
+  CHECK(!ha_curl_perform(&t, &q, &answer, &f));
+  CHECK_EQ_STR(f.code, "out_of_memory");
+  CHECK_EQ_STR(f.outcome, "not_sent");
+  ha_http1_free(&answer);
+  ha_curl_request_free(&q);
+  no_library = false;
+  two[0] = other;
+  two[1] = log;
+  two[2] = log;
+  two[3] = NULL;
+  environ = two;
+  seen_key_log = true;
+  CHECK(ha_curl_global());
+  CHECK(!seen_key_log);
+  CHECK(two[0] == other && two[1] == log && two[2] == log);
+  environ = before;
+}
+
 static struct ha_curl_request request;
 static struct ha_http1 answer;
 static struct ha_curl_handle handle;
@@ -304,7 +359,7 @@ static void verdicts(void) {
 }
 
 int main(void) {
-  CHECK(ha_curl_global());
+  begins();
   leaves_once();
   bytes_in_order();
   peers();

@@ -13,21 +13,21 @@ static int refusal;  /* the code of the call that fails */
 static bool late;    /* it has done its work all the same, as when the answer of the disk is lost */
 static int inside;   /* SQLite calls itself: these are not ours */
 
-#define STAND_IN(name, parameters, arguments)                                                                                             \
-  int name parameters {                                                                                                                  \
-    int(*next) parameters, rc = SQLITE_OK;                                                                                               \
-    bool fails = inside == 0 && faults_here();                                                                                           \
-    FAULTS_NEXT(next, #name);                                                                                                            \
-    inside++;                                                                                                                            \
-    if (!fails || late) rc = next arguments;                                                                                             \
-    inside--;                                                                                                                            \
-    return fails ? refusal : rc;                                                                                                                   \
+#define STAND_IN(name, arguments, ...)                                                                                                    \
+  int name(__VA_ARGS__) {                                                                                                                 \
+    int (*next)(__VA_ARGS__), rc = SQLITE_OK;                                                                                             \
+    bool fails = inside == 0 && faults_here();                                                                                            \
+    FAULTS_NEXT(next, #name);                                                                                                             \
+    inside++;                                                                                                                             \
+    if (!fails || late) rc = next arguments;                                                                                              \
+    inside--;                                                                                                                             \
+    return fails ? refusal : rc;                                                                                                          \
   }
-STAND_IN(sqlite3_step, (sqlite3_stmt * s), (s))
-STAND_IN(sqlite3_bind_blob64, (sqlite3_stmt * s, int i, const void *p, sqlite3_uint64 n, void (*d)(void *)), (s, i, p, n, d))
-STAND_IN(sqlite3_bind_text, (sqlite3_stmt * s, int i, const char *p, int n, void (*d)(void *)), (s, i, p, n, d))
-STAND_IN(sqlite3_bind_int64, (sqlite3_stmt * s, int i, sqlite3_int64 n), (s, i, n))
-STAND_IN(sqlite3_exec, (sqlite3 * db, const char *sql, int (*f)(void *, int, char **, char **), void *ud, char **m), (db, sql, f, ud, m))
+STAND_IN(sqlite3_step, (s), sqlite3_stmt * s)
+STAND_IN(sqlite3_bind_blob64, (s, i, p, n, d), sqlite3_stmt * s, int i, const void *p, sqlite3_uint64 n, void (*d)(void *))
+STAND_IN(sqlite3_bind_text, (s, i, p, n, d), sqlite3_stmt * s, int i, const char *p, int n, void (*d)(void *))
+STAND_IN(sqlite3_bind_int64, (s, i, n), sqlite3_stmt * s, int i, sqlite3_int64 n)
+STAND_IN(sqlite3_exec, (db, sql, f, ud, m), sqlite3 * db, const char *sql, int (*f)(void *, int, char **, char **), void *ud, char **m)
 
 int sqlite3_prepare_v3(sqlite3 *db, const char *sql, int n, unsigned flags, sqlite3_stmt **out, const char **tail) {
   int (*next)(sqlite3 *, const char *, int, unsigned, sqlite3_stmt **, const char **);

@@ -16,18 +16,18 @@
 static int faults_errno;
 static bool moved; /* what SQLite says of its file */
 
-#define FAILS(name, parameters, arguments)                                                                                                \
-  int name parameters {                                                                                                                  \
-    int(*next) parameters;                                                                                                               \
-    if (faults_here()) {                                                                                                                 \
-      errno = faults_errno;                                                                                                              \
-      return -1;                                                                                                                         \
-    }                                                                                                                                    \
-    FAULTS_NEXT(next, #name);                                                                                                            \
-    return next arguments;                                                                                                               \
+#define FAILS(name, arguments, ...)                                                                                                       \
+  int name(__VA_ARGS__) {                                                                                                                 \
+    int (*next)(__VA_ARGS__);                                                                                                             \
+    if (faults_here()) {                                                                                                                  \
+      errno = faults_errno;                                                                                                               \
+      return -1;                                                                                                                          \
+    }                                                                                                                                     \
+    FAULTS_NEXT(next, #name);                                                                                                             \
+    return next arguments;                                                                                                                \
   }
-FAILS(lstat, (const char *path, struct stat *st), (path, st))
-FAILS(access, (const char *path, int mode), (path, mode))
+FAILS(lstat, (path, st), const char *path, struct stat *st)
+FAILS(access, (path, mode), const char *path, int mode)
 
 char *realpath(const char *path, char *out) {
   char *(*next)(const char *, char *);

@@ -75,7 +75,8 @@ local function start(options)
   local self = setmetatable({ folder = process.folder(), ca = options.ca }, Server)
   for _ = 1, TRIES do
     local values = {
-      FOLDER = self.folder, ROOT = root, BUILT = process.nginx_modules(root), MODULES = MODULES, WORKERS = tostring(options.workers or 4), MAIN = options.main or "",
+      FOLDER = self.folder, ROOT = root, BUILT = process.nginx_modules(root), MODULES = MODULES,
+      WORKERS = tostring(options.workers or 4), MAIN = options.main or "",
       PORT = tostring(next_port()), PORT2 = tostring(next_port()),
     }
     for name, value in pairs(options.values or {}) do values[name] = fill(tostring(value), values) end

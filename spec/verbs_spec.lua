@@ -344,6 +344,8 @@ describe("call", function()
 
   it("raises for a programmer's mistake and opens nothing", function()
     local session, transport = caller()
+    local many = {}
+    for i = 1, 64 do many["X-" .. i] = "x" end
     for _, args in ipairs { 5, "x", true, print } do assert.is_string(support.raised_here(function() session:call(args) end)) end
     assert.is_string(support.raised_here(function() session:call() end))
     for _, args in ipairs {
@@ -358,7 +360,9 @@ describe("call", function()
         body = 5 },
       { url = "/x", body = {} }, { url = "/x", timeout = 0 }, { url = "/x", timeout = -1 }, { url = "/x", timeout = "3" }, { url = "/x",
         timeout = 0 / 0 },
-      { url = "/x", query = "a" }, { url = "/x", now = 5 }, { "x" },
+      { url = "/x", query = "a" }, { url = "/x", now = 5 }, { "x" }, { url = "/x", body = "" }, { url = "/x", method = "HEAD", body = "x" },
+      { url = "/x", method = "PROPFIND" }, { url = "/x", method = "GET\0" }, { url = "/x", headers = { Range = "bytes=0-1" } },
+      { url = "/x", headers = many },
     } do
       assert.is_string(support.raised_here(function() session:call(args) end))
     end

@@ -27,17 +27,19 @@ local IMPOSSIBLE = {
   { "timeout", { "15", true, {}, 0, -1, NAN, INF, -INF, 86401 } },
   { "connect_timeout", { "5", true, {}, 0, -1, NAN, INF } },
   { "limits", { 5, "x", true, { body = 0 }, { body = -1 }, { body = 1.5 }, { body = NAN }, { body = INF }, { body = "1" }, { headers = 0 },
-    { depth = 0 }, { depth = 1e9 }, { depth = {} } } },
+    { headers = 256 * 1024 + 1 }, { depth = 0 }, { depth = 1e9 }, { depth = {} } } },
   { "tls", { 5, "x", true, { ca_file = 5 }, { ca_file = "" }, { ca_file = "a\0b" }, { min_version = "1.1" }, { min_version = 1.2 },
-    { key_password = true } } },
+    { key_password = true }, { key_file = "/key.pem" } } },
   { "proxy", { 5, true, {}, "", "proxy", "socks5://p.example", "http://p.example/path", "http://a@b@c", "http://p.example\r\n",
-    "http://p .example" } },
+    "http://p .example", "http://@p.example:1", "http://:pw@p.example:1", "http://a%zz:pw@p.example:1", "http://a:pw%0d%0a@p.example:1",
+    "http://a%3Ab:pw@p.example:1", "http://a/b@p.example:1", "http://" .. ("a"):rep(1025) .. "@p.example:1" } },
   { "user_agent", { 5, true, {}, "", "a\r\nb", "a\0b", ("a"):rep(513) } },
   { "headers", { 5, "x", true, { "x" }, { ["X-A"] = 5 }, { ["X A"] = "x" }, { [""] = "x" }, { ["X-A"] = "a\r\nb" }, { ["X-A"] = "a\nb" },
     { ["X-A"] = "a\0b" }, { ["X-A:"] = "x" }, { Host = "evil.example" }, { ["content-LENGTH"] = "1" },
       { ["Transfer-Encoding"] = "chunked" },
     { Authorization = "Bearer x" }, { ["User-Agent"] = "x" }, { ["X-Request-ID"] = "x" }, { Cookie = "a=b" }, { ["Content-Type"] = "x" },
-    { Accept = "x" }, { ["Accept-Encoding"] = "gzip" }, { Connection = "close" } } },
+    { Accept = "x" }, { ["Accept-Encoding"] = "gzip" }, { Connection = "close" },
+    { Range = "bytes=0-1" } } },
   { "origins", { 5, "https://a.example", { 5 }, { "a.example" }, { "http://a.example" }, { "https://a.example/path" },
     { "https://u@a.example" },
     { x = "https://a.example" }, { "https://a.example", nil, "https://b.example" } } },
@@ -63,6 +65,14 @@ describe("an option", function()
       end
     end)
   end
+
+  it("proxy is on this machine where the way behind it is http", function()
+    local far, near = "http://u:p@proxy.example:3128", "http://u:p@127.0.0.1:3128"
+    wrong("pkb", { base_url = "http://127.0.0.1:8080", proxy = far }, "option 'proxy'")
+    wrong("pkb", { endpoints = { refresh = "http://127.0.0.1:8080/r" }, proxy = far }, "option 'proxy'")
+    support.open("pkb", { endpoints = { refresh = "/r", exchange = "https://a.example/x" }, proxy = far }):close()
+    support.open("pkb", { base_url = "http://127.0.0.1:8080", proxy = near }):close()
+  end)
 
   it("that nobody knows is named", function()
     wrong("pkb", { tiemout = 5 }, "unknown option 'tiemout'")

@@ -80,12 +80,12 @@ describe("the curl transport's request", function()
       end)
     end
 
-    it("of a DELETE without body have no length, with one they do", function()
-      assert.are.equal(head("DELETE /case/plain", "", ""),
-        seen { method = "DELETE", headers = {} })
-      assert.are.equal(head("DELETE /case/plain", "Content-Length: 2", "", "{}"),
-        seen { method = "DELETE", headers = {}, body = "{}" })
-    end)
+    for _, method in ipairs { "DELETE", "OPTIONS" } do
+      it("of a " .. method .. " without body have no length, with one they do", function()
+        assert.are.equal(head(method .. " /case/plain", "", ""), seen { method = method, headers = {} })
+        assert.are.equal(head(method .. " /case/plain", "Content-Length: 2", "", "{}"), seen { method = method, headers = {}, body = "{}" })
+      end)
+    end
 
     for _, target in ipairs { "/case/plain?", "/case/plain?a=%2F%2f+b&c=~'()*!$,;:@", "/case/plain/%7E/%20x", "/case/plain//twice",
       "/case/plain?x=/../y" } do

@@ -93,21 +93,24 @@ static void call_headers(lua_State *L, struct lha_exchange *x, int args) {
   lua_pop(L, 1);
 }
 
+/* What the transports send. */
+static const char *const METHODS[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", NULL};
+
 const char *lha_call_build(lua_State *L, struct lha_exchange *x, int args, const char **why) {
   const char *provider = x->session->provider->name, *code;
   size_t n = 0, i;
+  bool reads;
   rawfield(L, args, "method");
   if (lua_isnil(L, -1)) {
     snprintf(x->call_method, sizeof x->call_method, "GET");
   } else {
-    const char *m = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
-    if (!m || n == 0 || n > 16) luaL_error(L, "%s call: method: expected a word such as GET", provider);
-    for (i = 0; i < n; i++)
-      if (m[i] < 'A' || m[i] > 'Z') luaL_error(L, "%s call: method: expected a word such as GET", provider);
-    if (strcmp(m, "CONNECT") == 0 || strcmp(m, "TRACE") == 0) luaL_error(L, "%s call: method: CONNECT and TRACE are not sent", provider);
+    const char *m = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : "";
+    for (i = 0; METHODS[i] && strcmp(METHODS[i], m) != 0; i++) continue;
+    if (!METHODS[i] || strlen(m) != n) luaL_error(L, "%s call: method: expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", provider);
     snprintf(x->call_method, sizeof x->call_method, "%s", m);
   }
   x->method = x->call_method;
+  reads = strcmp(x->method, "GET") == 0 || strcmp(x->method, "HEAD") == 0;
   rawfield(L, args, "timeout");
   if (!lua_isnil(L, -1)) {
     x->timeout = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
@@ -117,6 +120,7 @@ const char *lha_call_build(lua_State *L, struct lha_exchange *x, int args, const
   rawfield(L, args, "body");
   if (lua_type(L, -1) == LUA_TSTRING) {
     const char *body = lua_tolstring(L, -1, &n);
+    if (reads) luaL_error(L, "%s call: body: GET and HEAD have none", provider);
     x->has_body = true;
     x->body.max = LHA_CALL_BODY_MAX;
     code = lha_grown(L, ha_buf_add(&x->body, body, n), why);

@@ -13,8 +13,9 @@
 enum {
   LHA_ARGUMENTS_MAX = 12,
   LHA_BODY_MAX = 256 * 1024,          /* what an operation sends */
-  LHA_CALL_BODY_MAX = 64 * 1024 * 1024, /* what call sends */
-  LHA_HEADERS_MAX = 256 * 1024,
+  LHA_CALL_BODY_MAX = 16 * 1024 * 1024, /* what call sends */
+  LHA_HEADERS_MAX = 128 * 1024,
+  LHA_HEADER_COUNT_MAX = 64,          /* as the transports have it */
   LHA_SECRETS_MAX = 96                /* to be kept out of an error */
 };
 

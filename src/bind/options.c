@@ -161,7 +161,7 @@ static void read_base_url(const struct lha_reader *r) {
 
 static void read_limits(const struct lha_reader *r) {
   static const char *const KNOWN[] = {"body", "headers", "depth", NULL};
-  static const double MOST[] = {1024.0 * 1024 * 1024, 16.0 * 1024 * 1024, 200};
+  static const double MOST[] = {1024.0 * 1024 * 1024, 256.0 * 1024, 200};
   lua_State *L = r->L;
   double *const to[] = {&r->s->limit_body, &r->s->limit_headers, &r->s->limit_depth};
   int i;
@@ -177,7 +177,7 @@ static void read_limits(const struct lha_reader *r) {
       lua_rawget(L, -2);
       if (!lua_isnil(L, -1)) {
         double v = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
-        if (!(v >= 1 && v <= MOST[i]) || floor(v) != v) lha_option_bad(r, "limits", "whole positive numbers (body up to 1 GiB, headers 16 MiB, depth 200)");
+        if (!(v >= 1 && v <= MOST[i]) || floor(v) != v) lha_option_bad(r, "limits", "whole positive numbers (body up to 1 GiB, headers 256 KiB, depth 200)");
         *to[i] = v;
       }
       lua_pop(L, 1);
@@ -266,6 +266,7 @@ void lha_options_read(lua_State *L, const struct lha_provider *p, struct lha_ses
   read_limits(&r);
   lha_option_tls(&r);
   read_text_option(&r, "proxy", lha_proxy_fine, "http[s]://[user:password@]host:port", &s->proxy);
+  lha_option_proxy_way(&r);
   read_text_option(&r, "user_agent", agent_fine, "1 to 512 printable characters", &s->user_agent);
   read_text_option(&r, "issuer", issuer_fine, "the issuer's URL", &s->issuer);
   lha_option_headers(&r);

@@ -5,10 +5,11 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/codec.h"
 #include "bytes.h"
 #include "options_reader.h"
 
-enum { HEADERS_MAX = 32, ORIGINS_MAX = 32, PATH_MAX_BYTES = 4096 };
+enum { HEADERS_MAX = 32, ORIGINS_MAX = 32, PATH_MAX_BYTES = 4096, PROXY_WORD_MAX = 1024 };
 
 /* A path, or a URL that is https or loopback. */
 static bool endpoint_fine(lua_State *L, const char *p, size_t n) {
@@ -87,13 +88,37 @@ void lha_option_tls(const struct lha_reader *r) {
         lua_setfield(L, from + 1, KNOWN[i]);
       }
     }
+    lua_getfield(L, from + 1, "key_file");
+    lua_getfield(L, from + 1, "cert_file");
+    if (lua_isnil(L, -1) && !lua_isnil(L, -2)) lha_option_bad(r, "tls", "cert_file where there is a key_file");
+    lua_pop(L, 2);
     lua_setfield(L, r->owned, "tls");
   }
   lua_pop(L, 1);
 }
 
+/* user[:password], percent-decoded: what a transport can make credentials of. */
+static bool proxy_credentials_fine(lua_State *L, const char *p, size_t n) {
+  const char *colon = memchr(p, ':', n);
+  size_t user = colon ? (size_t)(colon - p) : n, i;
+  struct ha_buf *plain = lha_bytes_new(L, PROXY_WORD_MAX);
+  enum ha_status rc = user == 0 ? HA_BAD : ha_percent_decode(plain, p, user, false);
+  bool fine = rc == HA_OK && !memchr(plain->data, ':', plain->len);
+  size_t named = plain->len;
+  if (fine && colon) {
+    rc = ha_percent_decode(plain, colon + 1, n - user - 1, false);
+    fine = rc == HA_OK;
+  }
+  for (i = 0; fine && i < plain->len; i++) fine = (unsigned char)plain->data[i] >= 0x20 && plain->data[i] != 0x7F;
+  fine = fine && named > 0;
+  ha_buf_free(plain);
+  lua_pop(L, 1);
+  if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
+  return fine;
+}
+
 /* http[s]://[user:password@]host:port with nothing behind it. */
-bool lha_proxy_fine(lua_State *L, const char *p, size_t n) {
+static bool read_proxy(lua_State *L, const char *p, size_t n, bool *loopback) {
   const char *scheme = n > 8 && strncasecmp(p, "https://", 8) == 0 ? "https://" : n > 7 && strncasecmp(p, "http://", 7) == 0 ? "http://" : NULL;
   const char *at;
   size_t skip, i;
@@ -108,6 +133,7 @@ bool lha_proxy_fine(lua_State *L, const char *p, size_t n) {
   skip = strlen(scheme);
   at = memchr(p + skip, '@', n - skip);
   if (at && memchr(at + 1, '@', (size_t)(p + n - at - 1))) return false;
+  if (at && (memchr(p + skip, '/', (size_t)(at - p) - skip) || !proxy_credentials_fine(L, p + skip, (size_t)(at - p) - skip))) return false;
   bare = lha_bytes_new(L, HA_URL_MAX + 16);
   lha_must(L, ha_buf_adds(bare, scheme));
   if (at) lha_must(L, ha_buf_add(bare, at + 1, (size_t)(p + n - at - 1)));
@@ -115,6 +141,7 @@ bool lha_proxy_fine(lua_State *L, const char *p, size_t n) {
   ha_url_init(&u);
   rc = ha_url_parse(&u, bare->data, bare->len, &why);
   fine = rc == HA_OK && u.path + 1 == u.text.len;
+  *loopback = fine && u.loopback;
   ha_url_free(&u);
   ha_buf_free(bare);
   lua_pop(L, 1);
@@ -122,10 +149,50 @@ bool lha_proxy_fine(lua_State *L, const char *p, size_t n) {
   return fine;
 }
 
+bool lha_proxy_fine(lua_State *L, const char *p, size_t n) {
+  bool loopback;
+  return read_proxy(L, p, n, &loopback);
+}
+
+static bool is_http(lua_State *L, const char *p, size_t n) {
+  struct ha_url u;
+  const char *why;
+  enum ha_status rc;
+  bool http;
+  ha_url_init(&u);
+  rc = ha_url_parse(&u, p, n, &why);
+  http = rc == HA_OK && !u.https;
+  ha_url_free(&u);
+  if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
+  return http;
+}
+
+/* http is for this machine, and so is what goes to it through a proxy. */
+void lha_option_proxy_way(const struct lha_reader *r) {
+  static const char expected[] = "a proxy on this machine where base_url or an endpoint is http";
+  lua_State *L = r->L;
+  const struct lha_session *s = r->s;
+  bool loopback = false;
+  if (!s->proxy.data || !read_proxy(L, s->proxy.data, s->proxy.len, &loopback) || loopback) return;
+  if (is_http(L, s->base_url.data, s->base_url.len)) lha_option_bad(r, "proxy", expected);
+  lua_getfield(L, r->owned, "endpoints");
+  if (lua_type(L, -1) == LUA_TTABLE) {
+    int from = lua_gettop(L);
+    lua_pushnil(L);
+    while (lua_next(L, from)) {
+      size_t n;
+      const char *p = lua_tolstring(L, -1, &n);
+      if (is_http(L, p, n)) lha_option_bad(r, "proxy", expected);
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
 bool lha_header_is_ours(const struct lha_provider *p, const char *name, size_t n) {
   static const char *const OURS[] = {"host",   "content-length", "content-type", "transfer-encoding", "connection", "authorization", "accept",
                                      "accept-encoding", "user-agent", "x-request-id", "cookie", "expect", "te", "trailer", "upgrade",
-                                     "keep-alive", "proxy-authorization", "proxy-connection", NULL};
+                                     "keep-alive", "proxy-authorization", "proxy-connection", "http2-settings", "range", NULL};
   int i, verb;
   for (i = 0; OURS[i]; i++)
     if (strlen(OURS[i]) == n && strncasecmp(OURS[i], name, n) == 0) return true;

@@ -26,5 +26,6 @@ void lha_option_tls(const struct lha_reader *r);
 void lha_option_headers(const struct lha_reader *r);
 void lha_option_origins(const struct lha_reader *r);
 bool lha_proxy_fine(lua_State *L, const char *p, size_t n);
+void lha_option_proxy_way(const struct lha_reader *r); /* after endpoints and proxy were read */
 
 #endif

@@ -150,6 +150,13 @@ enum ha_status lha_header_add(struct lha_exchange *x, const char *name, size_t n
   return rc;
 }
 
+static int header_count(const struct lha_exchange *x) {
+  size_t i;
+  int ends = 0;
+  for (i = 0; i < x->headers.len; i++) ends += x->headers.data[i] == '\0';
+  return ends / 2;
+}
+
 static enum ha_status plain_header(struct lha_exchange *x, const char *name, const char *value) {
   return lha_header_add(x, name, strlen(name), "", value, strlen(value));
 }
@@ -270,6 +277,8 @@ const char *lha_request_build(lua_State *L, struct lha_exchange *x, int args, co
   snprintf(x->request_id, sizeof x->request_id, "ha-%s", hex->data);
   lua_pop(L, 1);
   lha_must(L, plain_header(x, "X-Request-ID", x->request_id));
+  if (header_count(x) > LHA_HEADER_COUNT_MAX)
+    luaL_error(L, "%s %s: more than %d headers", x->session->provider->name, lha_verb_names[x->verb], LHA_HEADER_COUNT_MAX);
   return NULL;
 }
 

@@ -48,7 +48,7 @@ static enum ha_status refuse(const char **why, const char *text) {
 }
 
 enum ha_status ha_curl_request_method(struct ha_curl_request *q, const char *p, size_t n, const char **why) {
-  static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
+  static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
   size_t i;
   for (i = 0; i < sizeof known / sizeof *known; i++) {
     if (strlen(known[i]) == n && memcmp(known[i], p, n) == 0) {
@@ -56,7 +56,7 @@ enum ha_status ha_curl_request_method(struct ha_curl_request *q, const char *p, 
       return HA_OK;
     }
   }
-  return refuse(why, "method must be GET, HEAD, POST, PUT, PATCH or DELETE");
+  return refuse(why, "method must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS");
 }
 
 enum ha_status ha_curl_request_url(struct ha_curl_request *q, const char *p, size_t n, const char **why) {

@@ -163,10 +163,11 @@ static CURLcode set_headers(CURL *easy, struct ha_curl_exchange *x) {
 
 static CURLcode set_method(CURL *easy, struct ha_curl_exchange *x) {
   const struct ha_curl_request *q = x->request;
+  bool may_lack = strcmp(q->method, "DELETE") == 0 || strcmp(q->method, "OPTIONS") == 0; /* a body, and then its length too */
   CURLcode rc = CURLE_OK;
   if (strcmp(q->method, "HEAD") == 0) {
     SET(CURLOPT_NOBODY, 1L);
-  } else if (strcmp(q->method, "GET") == 0 || (strcmp(q->method, "DELETE") == 0 && !q->has_body)) {
+  } else if (strcmp(q->method, "GET") == 0 || (may_lack && !q->has_body)) {
     SET(CURLOPT_HTTPGET, 1L);
     SET(CURLOPT_CUSTOMREQUEST, q->method);
   } else {

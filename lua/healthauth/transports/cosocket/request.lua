@@ -4,7 +4,7 @@
 
 local core = require "healthauth.core"
 
-local METHODS = { GET = true, HEAD = true, POST = true, PUT = true, PATCH = true, DELETE = true }
+local METHODS = { GET = true, HEAD = true, POST = true, PUT = true, PATCH = true, DELETE = true, OPTIONS = true }
 local READS = { GET = true, HEAD = true }
 local BODIED = { POST = true, PUT = true, PATCH = true } -- Content-Length: 0 where there is none
 -- Framing and routing are the transport's: a caller's word on them could make two readers disagree.
@@ -116,7 +116,7 @@ end
 function M.read(request)
   if type(request) ~= "table" then refuse "expected a request" end
   local method, body = request.method, request.body
-  if not METHODS[method] then refuse "method must be GET, HEAD, POST, PUT, PATCH or DELETE" end
+  if not METHODS[method] then refuse "method must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS" end
   if body ~= nil and type(body) ~= "string" then refuse "body: expected a string" end
   if body and READS[method] then refuse "GET and HEAD have no body" end
   if body and #body > BODY_MAX then refuse "body: too long" end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What a session costs: memory.lua [COUNT]. 100,000 sessions of one `healthauth.sessions`, each with its tokens loaded from a store, as a
--- gateway would hold them. Lua: what collectgarbage counts (the userdata block is in it). C: what the process grew beyond that, measured
--- with malloc's own trim done first. The records of the store are not counted: they live in sqlite, redis or a shared dictionary.
+-- gateway would hold them. Lua: what collectgarbage counts (the userdata block is in it). C: what the whole process grew beyond that, so
+-- what malloc keeps for itself counts too. The records of the store are not counted: they live in sqlite, redis or a shared dictionary.
 
 local healthauth = require "healthauth"
 

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Many processes, one session, one refresh: flight.py [--rounds N] [--processes N] [--store sqlite|redis|both] [--runtime VM] [--restart N]
 
-In each round the token has expired and all processes ask at once, over a store and against a server like PKB's: a refresh token works once,
+In each round the token has expired and all processes ask at once, over a store and against the sandbox's PKB: a refresh token works once,
 and one that comes twice kills the whole session. Right is: one refresh a round, every process gets that round's token, no replay seen.
 --restart N stops and starts redis in every Nth round while processes ask; then a round may also end with an answer that nobody could save.
-Also holds what kill.py needs: Server, Redis, Worker.
+Also holds what kill.py needs: Server (a provider of its own, which knows many sessions and takes its time), Redis, Worker.
 """
 import argparse
+import json
 import os
 import random
 import select
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
@@ -96,6 +98,39 @@ class Server:
         self.http.server_close()
 
 
+class Sandbox:
+    """tools/sandbox-server of this run's own."""
+
+    def __init__(self, folder):
+        ready = os.path.join(folder, 'ready')
+        self.process = subprocess.Popen([os.path.join(ROOT, 'tools/sandbox-server'), '--dir', os.path.join(folder, 'sandbox'), '--ready', ready],
+                                        stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 30
+        while not os.path.exists(ready):
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.close()
+                raise RuntimeError('the sandbox does not start')
+            time.sleep(0.02)
+        with open(ready, encoding='ascii') as file:
+            self.http = dict(line.strip().split('=', 1) for line in file)['HTTP']
+        self.url = self.http + '/pkb'
+        self.control('credentials')
+
+    def control(self, word, **fields):
+        request = urllib.request.Request(f'{self.http}/control/{word}', json.dumps(fields).encode('ascii'), method='POST')
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def counts(self):
+        """-> refreshes that arrived, replays"""
+        found = self.control('count', operation='pkb.refresh')
+        return found['count'], found['replays']
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
 class Redis:
     """A redis of this run's own on a unix socket, with its log on disk so that it comes back with what it had."""
 
@@ -170,8 +205,8 @@ def environment(runtime):
 
 
 def fly(kind, args, folder):
-    server, redis, workers = Server(), None, []
-    family, wrong, unsaved, slowest = kind, [], 0, 0.0
+    server, redis, workers = Sandbox(folder), None, []
+    wrong, unsaved, slowest = [], 0, 0.0
     try:
         redis = Redis(folder) if kind == 'redis' else None
         location = redis.socket if redis else os.path.join(folder, 'tokens.db')
@@ -180,9 +215,9 @@ def fly(kind, args, folder):
         for w in workers:
             w.do('key person')
             w.do(f'clock {now}')
-        access, refresh = server.login(family)
-        if workers[0].do(f'seed {access} {refresh} {now + LIFE}') != 'ok':
-            wrong.append('the first set could not be saved')
+        said = workers[0].do('login')
+        if said != 'ok':
+            wrong.append(f'the login ended with {said}')
         for number in range(1, args.rounds + 1):
             now += 10 * LIFE
             for w in workers:
@@ -204,21 +239,20 @@ def fly(kind, args, folder):
                     replies = [w.do('ask') for w in workers]
                 if set(replies) == {'error refresh_outcome_unknown'}:
                     unsaved += 1
-                    access, refresh = server.login(family)
-                    workers[0].do(f'seed {access} {refresh} {now + LIFE}')
+                    workers[0].do('login')
                     continue
             slowest = max(slowest, time.monotonic() - began)
             if len(set(replies)) != 1 or not replies[0].startswith('token'):
                 wrong.append(f'round {number}: {sorted(set(replies))}')
-        refreshes, replays = server.refreshes.get(family, 0), server.replays.get(family, 0)
+        refreshes, replays = server.counts()
         if not args.restart and refreshes != args.rounds:
             wrong.append(f'{refreshes} refreshes in {args.rounds} rounds')
         if args.restart and refreshes > args.rounds:
             wrong.append(f'{refreshes} refreshes in {args.rounds} rounds')
-        if replays or server.refused:
-            wrong.append(f'{replays} replays, {server.refused} refused')
+        if replays:
+            wrong.append(f'{replays} replays')
         away = f', redis restarted in every {args.restart}th, {unsaved} rounds ended as unknown' if args.restart else ''
-        print(f'{kind}, {args.runtime}: {args.processes} processes x {args.rounds} rounds: {refreshes} refreshes, {replays} replays, '
+        print(f'{kind}, {args.runtime}, against the sandbox: {args.processes} processes x {args.rounds} rounds: {refreshes} refreshes, {replays} replays, '
               f'slowest round {slowest:.2f} s{away}', flush=True)
     finally:
         for w in workers:

@@ -2,9 +2,12 @@
 -- One process of many that share a session over a store: flight_worker.lua sqlite|redis LOCATION BASE_URL TIMEOUT LEASE.
 -- Reads commands, one a line, answers each with one line: see COMMANDS. Driven by flight.py and kill.py.
 
+local browser = require "healthauth.sandbox.browser"
 local core = require "healthauth.core"
 local healthauth = require "healthauth"
 local record = require "healthauth.lifecycle.record"
+
+local CLIENT = healthauth.sandbox.credentials.pkb
 
 local kind, location, base_url, timeout, lease = arg[1], arg[2], arg[3], tonumber(arg[4]), tonumber(arg[5])
 local now, session, key, stop_at = 0, nil, nil, nil
@@ -50,9 +53,8 @@ end
 
 local function open()
   return assert(healthauth.pkb {
-    base_url = base_url, client_id = "flight", transport = transport, store = watched, key = key, timeout = timeout,
-      connect_timeout = timeout,
-    lease = lease, max_wait = 10 * lease, clock = function() return now end,
+    base_url = base_url, client_id = CLIENT.client_id, redirect_uri = CLIENT.redirect_uri, transport = transport, store = watched,
+    key = key, timeout = timeout, connect_timeout = timeout, lease = lease, max_wait = 10 * lease, clock = function() return now end,
   })
 end
 
@@ -77,6 +79,18 @@ end
 function COMMANDS.seed(access, refresh, expires_at)
   local ok, err = session:restore { access_token = access, refresh_token = refresh, expires_at = tonumber(expires_at) }
   return ok and "ok" or "error " .. err.code
+end
+
+-- A person's login, at the sandbox.
+function COMMANDS.login()
+  local url, pending = session:authorize_url { scope = CLIENT.scope }
+  local callback, why = browser.consent(url, "allow", function(request)
+    request.timeout, request.connect_timeout, request.limits = 10, 10, { body = 1048576, headers = 65536 }
+    return curl:perform(request)
+  end)
+  if not callback then return "error " .. why end
+  local tokens, err = session:exchange { callback = callback, pending = pending }
+  return tokens and "ok" or "error " .. err.code
 end
 
 function COMMANDS.ask()

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Answers to a PKB refresh that are lost at random byte offsets. The refresh token may be spent, so nothing sends it again: not the
--- session,
--- not another one over the same store. Used by lost_spec.lua and tools/lost.lua.
+-- Answers to a PKB refresh that are lost at random byte offsets, by the sandbox's fault. The refresh token may be spent, so nothing sends
+-- it again: not the session, not another one over the same store. Used by lost_spec.lua and tools/lost.lua.
 
 local healthauth = require "healthauth"
 
@@ -16,25 +15,43 @@ function M.random(seed)
   end
 end
 
--- The sandbox behind a wire that can be cut: as a transport that saw the length reports it, or as one that took the end for the end.
+-- The sandbox behind a wire whose far end may take a cut for the end of the body (no Content-Length, or a transport that does not look).
 local function wire(box)
-  local cable = { sent = 0, cut = nil, kind = nil }
-  function cable.perform(_, request)
-    cable.sent = cable.sent + 1
+  local line = { sent = 0, cut = nil }
+  function line.perform(_, request)
+    line.sent = line.sent + 1
     local response, failure = box:perform(request)
-    local cut = cable.cut
+    local cut = line.cut
+    line.cut, line.size = nil, response and #response.body
     if not cut or not response then return response, failure end
-    cable.cut = nil
-    local at = cut % #response.body
-    if cable.kind == 0 then return nil, { kind = "network", code = "connection_lost", outcome = "unknown" } end
-    if cable.kind == 1 then return nil, { kind = "network", code = "body_truncated", outcome = "unknown" } end
-    return { status = response.status, headers = response.headers, body = response.body:sub(1, at), close_delimited = true }
+    return { status = response.status, headers = response.headers, body = response.body:sub(1, cut), close_delimited = true }
   end
-  return cable
+  return line
 end
 
 local function expect(what, want, got)
   if want ~= got then error(("%s: expected %s, got %s"):format(what, tostring(want), tostring(got)), 0) end
+end
+
+local function new_session(box, line, store)
+  local credentials = box.credentials.pkb
+  return assert(healthauth.pkb {
+    environment = "sandbox", client_id = credentials.client_id, redirect_uri = credentials.redirect_uri, transport = line,
+    clock = function() return box:now() end, store = store, key = store and "k" or nil,
+  })
+end
+
+local function log_in(box, session)
+  local url, pending = session:authorize_url { scope = "PATIENT" }
+  assert(session:exchange { callback = box:consent(url, "allow"), pending = pending })
+end
+
+-- How long the answer to a refresh is: tokens of a sandbox are all of one length.
+local function length_of_answer(box, line)
+  local session = new_session(box, line)
+  log_in(box, session)
+  assert(session:refresh())
+  return line.size
 end
 
 --- Loses `count` answers: { lost, resends, replays }. Raises at the first one that does not end as it must.
@@ -44,28 +61,25 @@ end
 function M.run(count, seed)
   local random = M.random(seed)
   local out = { lost = 0, resends = 0, replays = 0 }
-  local box, line
+  local box, line, length
   for i = 1, count do
     if i % 500 == 1 then -- the sandbox remembers every token: a fresh one now and then
       out.replays = out.replays + (box and box:replays() or 0)
       box = healthauth.transports.sandbox { seed = "lost " .. seed .. " " .. i }
       line = wire(box)
+      length = length_of_answer(box, line)
     end
     local store = random(2) == 0 and healthauth.stores.memory {} or nil
-    local credentials = box.credentials.pkb
-    local function open()
-      return assert(healthauth.pkb {
-        environment = "sandbox", client_id = credentials.client_id, redirect_uri = credentials.redirect_uri, transport = line,
-        clock = function() return box:now() end, store = store, key = store and "k" or nil,
-      })
-    end
+    local function open() return new_session(box, line, store) end
     local session = open()
-    local url, pending = session:authorize_url { scope = "PATIENT" }
-    assert(session:exchange { callback = box:consent(url, "allow"), pending = pending })
+    log_in(box, session)
     local old = session:access_token()
     local early = random(2) == 0
     box:advance(early and 595 or 600)
-    line.sent, line.cut, line.kind = 0, random(100000), random(3)
+    line.sent = 0
+    local at = random(length)
+    if random(3) == 0 then line.cut = at else box:fault { kind = "truncate", provider = "pkb", operation = "refresh", at = at } end
+    local arrived = box:count "pkb.refresh"
     local token, err = session:access_token()
     out.lost = out.lost + 1
     if early then
@@ -82,6 +96,7 @@ function M.run(count, seed)
       expect("a later token", nil, token)
       expect("the later code", "refresh_outcome_unknown", err.code)
     end
+    expect("what the server saw", line.sent, box:count "pkb.refresh" - arrived)
     out.resends = out.resends + line.sent - 1
   end
   out.replays = out.replays + box:replays()

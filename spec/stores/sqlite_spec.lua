@@ -283,6 +283,26 @@ describe("the sqlite store", function()
       yes(store:save("k", "r2", version))
     end)
 
+    it("waits for another process's write as long as busy_timeout says, and no longer", function()
+      local line = "import sqlite3, os, sys, time\ndb = sqlite3.connect(sys.argv[1], isolation_level=None)\ndb.execute('BEGIN IMMEDIATE')\n"
+        .. "print('ready', flush=True)\nwhile not os.path.exists(sys.argv[1] + '.go'): time.sleep(0.01)\ndb.execute('COMMIT')"
+      local impatient, patient = open { busy_timeout = 0.05 }, open { busy_timeout = 20 }
+      yes(impatient:save("k", "r"))
+      local other = process.start { "python3", "-c", line, path }
+      local started = core.monotonic()
+      local gave_up, err = impatient:save("k2", "r")
+      local waited = core.monotonic() - started
+      os.execute(("{ sleep 0.3; touch %s.go; } >/dev/null 2>&1 &"):format(process.quote(path)))
+      local version = patient:save("k2", "r")
+      local saved = core.monotonic() - started
+      other:stop()
+      fails("store_unavailable", gave_up, err)
+      yes(waited >= 0.04, "gave up after " .. waited)
+      yes(version, "saved")
+      yes(saved - waited >= 0.2, "did not wait")
+      equal("r", (impatient:load("k2")))
+    end)
+
     it("does not keep a lease for ever when the clock goes back", function()
       local store = open { clock = function() return now end }
       yes(store:acquire("k", 10))

@@ -1,0 +1,72 @@
+-- SPDX-License-Identifier: MIT
+-- Whatever an answer may hold, and whatever restore takes, its record can be read again.
+
+local healthauth = require "healthauth"
+local support = require "spec.lifecycle.support"
+
+local NOW = 1700000000
+
+describe("a record", function()
+  local store, transport
+
+  before_each(function()
+    store, transport = healthauth.stores.memory {}, { perform = error }
+  end)
+
+  local function open(depth)
+    return assert(healthauth.pkb {
+      base_url = "https://pkb.example", client_id = "client", transport = transport, store = store, key = "k",
+      clock = function() return NOW end, limits = { depth = depth },
+    })
+  end
+
+  local function answers(member)
+    function transport.perform()
+      return { status = 200, headers = { { "Content-Type", "application/json" } },
+        body = '{"access_token":"access-1","token_type":"Bearer","expires_in":600,"refresh_token":"r","further":' .. member .. "}" }
+    end
+  end
+
+  for _, depth in ipairs { 32, 100, 200 } do
+    it("holds an answer of depth " .. depth .. ", as deep as the session allows", function()
+      answers(("["):rep(depth - 1) .. ("]"):rep(depth - 1))
+      assert(open(depth):exchange { code = "c" })
+      local session = open(depth)
+      assert.equal("access-1", session:access_token())
+      local value, levels = session:tokens().extra.further, 0
+      while value do value, levels = value[1], levels + 1 end
+      assert.equal(depth - 1, levels)
+      answers(("["):rep(depth) .. ("]"):rep(depth))
+      local tokens, err = open(depth):exchange { code = "c" }
+      assert.is_nil(tokens)
+      assert.equal("protocol", err.kind)
+    end)
+  end
+
+  it("holds an answer of as many members as are taken", function()
+    answers("[" .. ("0,"):rep(19990) .. "0]")
+    assert(open():exchange { code = "c" })
+    local session = open()
+    assert.equal("access-1", session:access_token())
+    assert.equal(19991, #session:tokens().extra.further)
+  end)
+
+  it("holds what restore takes; what it could not hold restore refuses", function()
+    local taken, refused = 0, 0
+    for depth = 195, 205 do
+      local nested = {}
+      for _ = 1, depth do nested = { nested } end
+      local tokens = support.tokens(NOW, 600)
+      tokens.extra = { deep = nested }
+      local ok, err = open():restore(tokens)
+      if ok then
+        taken = taken + 1
+        assert.equal("access-0", open():access_token())
+      else
+        refused = refused + 1
+        assert.same({ "argument", "token_malformed" }, { err.kind, err.code })
+      end
+    end
+    assert.is_true(taken > 0 and refused > 0)
+  end)
+end)

@@ -51,8 +51,7 @@ describe("a pending", function()
     local count = 0
     for key, text in store:list() do
       count = count + 1
-      assert.matches("^spent%.%x+$", key)
-      assert.equal(64, #key:match "%x+$")
+      assert.equal("spent." .. core.hex(core.sha256(one.state)), key)
       assert.equal(support.NOW + 600, core.json_decode(text).spent_until)
       assert.is_nil((key .. text):find(one.state, 1, true))
     end

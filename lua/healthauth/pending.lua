@@ -12,7 +12,7 @@ local SWEEP = 1000 -- look for old marks after so many new ones
 local spent, count = {}, 0
 
 local function mark_of(pending)
-  return core.hex(core.sha256("healthauth pending " .. pending.state))
+  return core.hex(core.sha256(pending.state))
 end
 
 local function sweep(now)

@@ -81,7 +81,7 @@ static bool add_field(lua_State *L, struct ha_buf *line, const char *prefix, con
   return there;
 }
 
-/* pkb refresh: denied (invalid_grant): Invalid refresh token [HTTP 400] */
+/* provider operation: kind (code): message [HTTP status] */
 static int error_tostring(lua_State *L) {
   struct ha_buf *line, *clean;
   bool provider, operation;

@@ -92,6 +92,23 @@ describe("the lease of a renewal", function()
   end)
 end)
 
+describe("a record that changes under every try", function()
+  it("is a conflict after some tries; nothing was sent", function()
+    local provider, tries = support.provider(clock), 0
+    local session = open("pkb", provider)
+    assert(session:restore(support.tokens(NOW, 0)))
+    store.save = function()
+      tries = tries + 1
+      return nil, core.error { kind = "store", code = "conflict" }
+    end
+    local token, err = session:access_token()
+    assert.is_nil(token)
+    assert.same({ "store", "conflict", "retry", "not_sent" }, { err.kind, err.code, err.action, err.outcome })
+    assert.is_true(tries > 1 and tries < 100)
+    assert.equal(0, provider.refreshes)
+  end)
+end)
+
 describe("who waits for another's renewal", function()
   it("gets its token and says joined: a coroutine of the same session", function()
     local provider = support.provider(clock)

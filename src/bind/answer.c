@@ -200,19 +200,28 @@ static int call_answer(lua_State *L, struct lha_exchange *x, const struct lha_re
   return 1;
 }
 
+static int judge(lua_State *L, struct lha_exchange *x, const struct lha_response *r) {
+  if ((double)r->body_len > x->session->limit_body) return lha_broken(L, x, r, "too_large", "body_too_large", "the answer's body is larger than limits.body");
+  if (coded_body(L, r)) return lha_broken(L, x, r, "protocol", "content_encoding", "the answer's body is compressed, which was not asked for");
+  if (x->verb == LHA_CALL) return call_answer(L, x, r);
+  if (x->verb == LHA_LOGOUT) return logout_answer(L, x, r);
+  if (listed(&x->op->gone, r->status)) return gone(L, x, r);
+  if (listed(&x->op->success, r->status)) return success(L, x, r);
+  return refused_answer(L, x, r);
+}
+
+/* Whether the server may have done what was asked although the answer is no success: then a single-use token is not sent again by anybody. */
+static bool may_have_acted(const struct lha_response *r) {
+  return r->status < 300 || r->status == 408 || r->status == 425 || (r->status >= 500 && r->status != 503);
+}
+
 int lha_answer(lua_State *L, struct lha_exchange *x, int index) {
   struct lha_response r;
+  bool readable;
   int n;
   luaL_checkstack(L, 16, "no stack");
-  if (!read_response(L, index, &r)) return lha_refuse(L, x, "protocol", "response_malformed", "the transport gave something that is no response", "unknown", NULL);
-  if ((double)r.body_len > x->session->limit_body) return lha_broken(L, x, &r, "too_large", "body_too_large", "the answer's body is larger than limits.body");
-  if (coded_body(L, &r)) return lha_broken(L, x, &r, "protocol", "content_encoding", "the answer's body is compressed, which was not asked for");
-  if (x->verb == LHA_CALL) return call_answer(L, x, &r);
-  if (x->verb == LHA_LOGOUT) n = logout_answer(L, x, &r);
-  else if (listed(&x->op->gone, r.status)) n = gone(L, x, &r);
-  else if (listed(&x->op->success, r.status)) n = success(L, x, &r);
-  else n = refused_answer(L, x, &r);
-  if (n == 2 && x->verb == LHA_REFRESH && !x->op->resend_safe && (r.status < 300 || (r.status >= 500 && r.status != 503)))
-    x->session->refresh_unknown = true; /* the server may have turned the token over: nobody sends this one again */
+  readable = read_response(L, index, &r);
+  n = readable ? judge(L, x, &r) : lha_refuse(L, x, "protocol", "response_malformed", "the transport gave something that is no response", "unknown", NULL);
+  if (n == 2 && x->verb == LHA_REFRESH && !x->op->resend_safe && (!readable || may_have_acted(&r))) x->session->refresh_unknown = true;
   return n;
 }

@@ -73,7 +73,7 @@ local function send(session, ctx, operation, exchange, mark)
     failure.outcome = "answered"
   end
   if tokens then ctx.denied = nil
-  elseif is_final(operation, failure) then ctx.denied = { fingerprint = mark, err = failure } end
+  elseif not lost and is_final(operation, failure) then ctx.denied = { fingerprint = mark, err = failure } end
   return tokens, failure, lost, latency
 end
 

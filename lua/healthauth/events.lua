@@ -7,6 +7,13 @@ local context = require "healthauth.context"
 
 local M = { swallowed = 0 } -- how often an on_event function raised
 
+--- The fingerprint of a session's key, nil where it has no store.
+---@param ctx table
+---@return string|nil
+function M.key(ctx)
+  return ctx.store_key and ctx.store_key:sub(1, 16)
+end
+
 --- Tells the session's on_event function, if it has one. What that function raises is swallowed and counted.
 ---@param session userdata
 ---@param ctx table
@@ -20,7 +27,7 @@ function M.emit(session, ctx, name, fields)
   local told, now = pcall(context.now, ctx)
   event.time = told and now or core.time()
   event.provider = core.inside.state(session).provider
-  event.key = ctx.store_key and ctx.store_key:sub(1, 16)
+  event.key = M.key(ctx)
   if not pcall(on_event, event) then M.swallowed = M.swallowed + 1 end
 end
 

@@ -141,9 +141,17 @@ describe("the bearer in nginx", function()
       local comment, plain = line:find "^# %u+ [%w_]+ ?", line:find "^[%w_]+ [%d.e+-]+$"
       assert.truthy(comment or plain or line:find '^[%w_]+{[%w_]+="[^"]*".*} [%d.e+-]+$', line)
     end
+    local expiries = 0
+    for key in text:gmatch 'healthauth_seconds_to_expiry{key="([^"]*)"}' do
+      assert.truthy(key:find("^" .. ("%x"):rep(16) .. "$"), key) -- each session's own, by fingerprint
+      expiries = expiries + 1
+    end
+    assert.is_true(expiries > 3, "expiries of " .. expiries)
+    assert.truthy(text:find('healthauth_lock_wait_seconds_count{provider="pkb",operation="refresh"} %d'))
     local page = server:get "/status"
     assert.equal("text/html; charset=utf-8", page.headers["content-type"])
-    for _, words in ipairs { "<h2>Sessions</h2>", "<svg role=\"img\"", "<rect ", "invalid_grant", "pkb" } do
+    for _, words in ipairs { "<h2>Sessions</h2>", "<svg role=\"img\"", "<rect class=\"ok\"", "<rect class=\"failed\"",
+      "invalid_grant", "pkb" } do
       assert.truthy(page.body:find(words, 1, true), words)
     end
     assert.is_nil(page.body:find("<script", 1, true) or page.body:find("http://", 1, true) or page.body:find("https://", 1, true))

@@ -2,6 +2,7 @@
 --- Answers of the handlers: problem documents (RFC 9457), small pages that escape everything, local redirects. Each ends the request.
 
 local core = require "healthauth.core"
+local style = require("healthauth.nginx.style"):gsub("%%", "%%%%")
 
 local TITLES = {
   [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [405] = "Method Not Allowed", [500] = "Internal Server Error",
@@ -9,10 +10,8 @@ local TITLES = {
 }
 local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 local POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-local STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem;color:#222}"
-  .. "code{background:#eee;padding:0 .3em}table{border-collapse:collapse}td,th{text-align:left;padding:.2rem .8rem .2rem 0}"
 local PAGE = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-  .. "<title>%s</title><style>" .. STYLE .. "</style></head><body><h1>%s</h1>\n%s\n</body></html>\n"
+  .. "<title>%s</title><style>" .. style .. '</style></head><body><main class="%s"><h1>%s</h1>\n%s\n</main></body></html>\n'
 
 local M = {}
 
@@ -51,13 +50,15 @@ end
 ---@param title string
 ---@param html string
 ---@param headers? table
+---@param width? "wide"
 ---@return any  what ngx.exit answers
-function M.page(status, title, html, headers)
+function M.page(status, title, html, headers, width)
   headers = headers or {}
   headers["Content-Security-Policy"] = POLICY
   headers["Referrer-Policy"] = "no-referrer"
   local shown = M.escape(title)
-  return send(status, "text/html; charset=utf-8", PAGE:format(shown, shown, html), headers)
+  if not width then html = "<section>" .. html .. "</section>" end
+  return send(status, "text/html; charset=utf-8", PAGE:format(shown, width or "", shown, html), headers)
 end
 
 --- Ends the request by sending the browser elsewhere.

@@ -6,6 +6,7 @@
 local answer = require "healthauth.nginx.answer"
 local browser = require "healthauth.nginx.browser"
 local core = require "healthauth.core"
+local events = require "healthauth.events"
 local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
 local setup = require "healthauth.nginx.setup"
@@ -83,8 +84,8 @@ local function run(self)
   end
   local token, err = token_of(session, mark, open, close)
   if token and metrics.dict then
-    local ctx, tokens = inside.context(session), session:tokens()
-    if tokens and tokens.expires_at then metrics.expiry(ctx.fingerprint or inside.state(session).provider, tokens.expires_at) end
+    local state = inside.state(session)
+    metrics.expiry(events.key(inside.context(session)) or state.provider, state.expires_at)
   end
   if not self.session then session:close() end
   if not token then return failed(self, err) end

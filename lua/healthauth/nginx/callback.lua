@@ -5,6 +5,7 @@
 local answer = require "healthauth.nginx.answer"
 local browser = require "healthauth.nginx.browser"
 local core = require "healthauth.core"
+local events = require "healthauth.events"
 local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
 
@@ -20,7 +21,7 @@ local STATE_WORDS = {
 }
 
 local function again(self)
-  return '<p><a href="' .. answer.escape(self.login) .. '">Log in again</a></p>'
+  return '<p><a class="button" href="' .. answer.escape(self.login) .. '">Log in again</a></p>'
 end
 
 local function state_page(self, code)
@@ -29,8 +30,8 @@ local function state_page(self, code)
 end
 
 local function denied_page(self, err)
-  return answer.page(403, "The login was refused", "<p>The provider answered: <code>" .. answer.escape(err.code) .. "</code> "
-    .. answer.escape(err.message or "") .. "</p>" .. again(self))
+  return answer.page(403, "The login was refused", "<p>The provider did not let you in. It answered:</p><p><code>"
+    .. answer.escape(err.code) .. "</code> " .. answer.escape(err.message or "") .. "</p>" .. again(self))
 end
 
 local function trouble_page(self, err)
@@ -61,6 +62,7 @@ local function run(self)
   local old, key = self:key(), self:new_key()
   local session = self.sessions:open(key)
   local tokens, err = session:exchange { callback = ngx.var.request_uri, pending = attempt.p }
+  if tokens then metrics.expiry(events.key(core.inside.context(session)), tokens.expires_at) end
   session:close()
   if not tokens then return failed(self, state, err) end
   if old then self.sessions:drop(old) end

@@ -22,7 +22,8 @@ local HELP = {
 local DAY, HISTORY = 86400, 3600
 local MINUTE = 60
 
-local seen = {} -- expiry by fingerprint that this worker has written already
+local SEEN_MAX = 1000
+local seen, seen_count = {}, 0 -- expiry by fingerprint that this worker has written already
 
 local LABELS_MAX = 1000
 local cleaned, cleaned_count = {}, 0 -- few words come again and again
@@ -94,6 +95,16 @@ function M.verified(verdict, how)
   dict:incr(name, 1, 0)
 end
 
+--- The series that counts such an error.
+---@param provider string
+---@param operation string
+---@param kind string
+---@param code string
+---@return string
+function M.error_series(provider, operation, kind, code)
+  return "healthauth_errors_total" .. labels_of { "provider", provider, "operation", operation, "kind", kind, "code", code }
+end
+
 --- An error that a handler met: counted, and written to the error log where it is the owner's to mend.
 ---@param provider string
 ---@param operation string
@@ -101,7 +112,7 @@ end
 function M.trouble(provider, operation, err)
   log.trouble(provider, operation, err)
   if not M.dict then return end
-  M.count("healthauth_errors_total", { "provider", provider, "operation", operation, "kind", err.kind, "code", err.code })
+  M.dict:incr("c:" .. M.error_series(provider, operation, err.kind, err.code), 1, 0)
   M.dict:set("e:" .. label(provider) .. " " .. label(operation) .. " " .. label(err.kind) .. " " .. label(err.code), ngx.time(), DAY)
 end
 
@@ -123,6 +134,7 @@ function M.event(event)
   if event.name ~= "verified" then
     dict:set("k:" .. label(event.key or event.provider), table.concat({
       label(event.provider), label(event.name), label(event.operation or "-"), label(event.code or "-"), ngx.time() }, " "), DAY)
+    if event.name == "logged_out" then dict:delete("x:" .. label(event.key or event.provider)) end
   end
 end
 
@@ -163,20 +175,29 @@ end
 function M.expiry(fingerprint, expires_at)
   if not M.dict or not expires_at or seen[fingerprint] == expires_at then return end
   M.dict:set("x:" .. label(fingerprint), expires_at, math.max(1, expires_at - ngx.time() + MINUTE))
-  seen = { [fingerprint] = expires_at } -- one is enough for the common case of one session
+  if seen_count >= SEEN_MAX then seen, seen_count = {}, 0 end
+  if not seen[fingerprint] then seen_count = seen_count + 1 end
+  seen[fingerprint] = expires_at
 end
 
---- All that is kept under a first letter: key without it, value.
----@param letter string
----@return table[]
-function M.list(letter)
-  local out = {}
+--- All that is kept, by its first letter: c counters, h buckets, s sums, x expiries, k last events, e last errors, r refreshes by minute.
+---@return table<string, table<string, any>>
+function M.all()
+  local all = setmetatable({}, { __index = function(self, letter)
+    self[letter] = {}
+    return self[letter]
+  end })
   for _, name in ipairs(M.dict:get_keys(0)) do
-    if name:sub(1, 2) == letter .. ":" then
-      local value = M.dict:get(name)
-      if value ~= nil then out[#out + 1] = { name:sub(3), value } end
-    end
+    local letter, rest = name:match "^(%l):(.*)$"
+    local value = letter and M.dict:get(name)
+    if value ~= nil then all[letter][rest] = value end
   end
+  return all
+end
+
+local function sorted(of)
+  local out = {}
+  for name, value in next, of do out[#out + 1] = { name, value } end
   table.sort(out, function(a, b) return a[1] < b[1] end)
   return out
 end
@@ -191,15 +212,15 @@ local function with(labels, more)
 end
 
 -- name -> list of lines
-local function histograms(lines)
-  local found, sums = {}, {}
-  for _, pair in ipairs(M.list "h") do
+local function histograms(lines, all)
+  local found = {}
+  for _, pair in ipairs(sorted(all.h)) do
     local series, bucket = pair[1]:match "^(.-) (%S+)$"
     found[series] = found[series] or {}
     found[series][bucket] = pair[2]
   end
-  for _, pair in ipairs(M.list "s") do sums[pair[1]] = pair[2] end
-  for series, counts in next, found do
+  for _, one in ipairs(sorted(found)) do
+    local series, counts = one[1], one[2]
     local name, labels = series:match "^([%w_]+)(.*)$"
     local out, total = lines[name] or {}, 0
     for _, most in ipairs(BUCKETS) do
@@ -208,7 +229,7 @@ local function histograms(lines)
     end
     total = total + (counts["+Inf"] or 0)
     out[#out + 1] = name .. "_bucket" .. with(labels, 'le="+Inf"') .. " " .. shown(total)
-    out[#out + 1] = name .. "_sum" .. labels .. " " .. shown(sums[series] or 0)
+    out[#out + 1] = name .. "_sum" .. labels .. " " .. shown(all.s[series] or 0)
     out[#out + 1] = name .. "_count" .. labels .. " " .. shown(total)
     lines[name] = out
   end
@@ -217,14 +238,14 @@ end
 --- The whole in the text format of Prometheus.
 ---@return string
 function M.text()
-  local lines = {}
-  for _, pair in ipairs(M.list "c") do
+  local lines, all = {}, M.all()
+  for _, pair in ipairs(sorted(all.c)) do
     local name = pair[1]:match "^[%w_]+"
     lines[name] = lines[name] or {}
     lines[name][#lines[name] + 1] = pair[1] .. " " .. shown(pair[2])
   end
-  histograms(lines)
-  for _, pair in ipairs(M.list "x") do
+  histograms(lines, all)
+  for _, pair in ipairs(sorted(all.x)) do
     local name = "healthauth_seconds_to_expiry"
     lines[name] = lines[name] or {}
     lines[name][#lines[name] + 1] = name .. '{key="' .. pair[1] .. '"} ' .. shown(pair[2] - ngx.time())

@@ -3,12 +3,17 @@
 -- in it comes from elsewhere, no script, no secret; every text is escaped. metrics(): the counters for Prometheus.
 
 local answer = require "healthauth.nginx.answer"
+local chart = require "healthauth.nginx.chart"
 local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
 
 local PHASES = { content = true }
-local MINUTES, WIDTH, HEIGHT = 60, 600, 80
 local ROWS = 100
+local SOON = 60 -- seconds
+local PILLS = {
+  issued = "good", refreshed = "good", joined = "good", called = "good", logged_out = "", served_stale = "warn", store_trouble = "bad",
+  refused = "bad",
+}
 
 local M = {}
 local escape = answer.escape
@@ -17,93 +22,132 @@ local function need_dict(who)
   if not metrics.dict then options.refuse(who, 'write hn.init { dict = "NAME" } into init_by_lua, with a zone of that name', 4) end
 end
 
-local function ago(time)
-  local seconds = math.max(0, ngx.time() - time)
-  if seconds < 120 then return seconds .. " s ago" end
-  if seconds < 7200 then return math.floor(seconds / 60) .. " min ago" end
-  return math.floor(seconds / 3600) .. " h ago"
+local function span(seconds)
+  if seconds < 120 then return math.floor(seconds) .. " s" end
+  if seconds < 7200 then return math.floor(seconds / 60) .. " min" end
+  return math.floor(seconds / 3600) .. " h"
 end
 
-local function rows(heads, list)
-  if #list == 0 then return "<p>None yet.</p>" end
-  local out = { "<table><tr><th>" .. table.concat(heads, "</th><th>") .. "</th></tr>" }
+local function ago(time)
+  return span(math.max(0, ngx.time() - time)) .. " ago"
+end
+
+local function pill(class, text)
+  return '<span class="pill ' .. class .. '">' .. escape(text) .. "</span>"
+end
+
+local function code(text)
+  return text == "-" and "" or "<code>" .. escape(text) .. "</code>"
+end
+
+local function count(number)
+  local text, more = ("%.0f"):format(number), 1
+  while more > 0 do text, more = text:gsub("^(%d+)(%d%d%d)", "%1\226\128\175%2") end
+  return text
+end
+
+-- A table of rows that are HTML already, the newest first: each row's last member is its time.
+local function rows(heads, list, nothing)
+  if #list == 0 then return '<p class="soft">' .. nothing .. "</p>" end
+  table.sort(list, function(a, b) return a[#a] > b[#b] end)
+  local out = { '<div class="scroll"><table><tr><th>' .. table.concat(heads, "</th><th>") .. "</th></tr>" }
   for i, row in ipairs(list) do
     if i > ROWS then
-      out[#out + 1] = "<tr><td>and " .. (#list - ROWS) .. " more</td></tr>"
+      out[#out + 1] = '<tr><td class="soft">and ' .. (#list - ROWS) .. " more</td></tr>"
       break
     end
-    for n, cell in ipairs(row) do row[n] = "<td>" .. escape(cell) .. "</td>" end
-    out[#out + 1] = "<tr>" .. table.concat(row) .. "</tr>"
+    row[#row] = ago(row[#row])
+    out[#out + 1] = "<tr><td>" .. table.concat(row, "</td><td>") .. "</td></tr>"
   end
-  return table.concat(out, "\n") .. "</table>"
+  return table.concat(out, "\n") .. "</table></div>"
 end
 
-local function sessions_table()
-  local expiry, list = {}, {}
-  for _, pair in ipairs(metrics.list "x") do expiry[pair[1]] = pair[2] end
-  for _, pair in ipairs(metrics.list "k") do
-    local provider, event, operation, code, time = pair[2]:match "^(%S+) (%S+) (%S+) (%S+) (%d+)$"
-    if provider then
-      local expires = expiry[pair[1]]
-      local left = not expires and "unknown" or expires > ngx.time() and "in " .. math.floor(expires - ngx.time()) .. " s" or "expired"
-      list[#list + 1] = { pair[1], provider, left, event .. " (" .. operation .. ")", code, ago(tonumber(time)), tonumber(time) }
-    end
-  end
-  table.sort(list, function(a, b) return a[7] > b[7] end)
-  for _, row in ipairs(list) do row[7] = nil end
-  return rows({ "session", "provider", "expires", "last outcome", "code", "when" }, list)
+local function life(expires, has_token)
+  if not expires then return '<span class="soft">' .. (has_token and "unknown" or "none") .. "</span>" end
+  local left = expires - ngx.time()
+  if left <= 0 then return pill("bad", "expired " .. ago(expires)) end
+  return pill(left < SOON and "warn" or "good", "in " .. span(left))
 end
 
-local function errors_table()
+local function sessions(all)
   local list = {}
-  for _, pair in ipairs(metrics.list "e") do
-    local provider, operation, kind, code = pair[1]:match "^(%S+) (%S+) (%S+) (%S+)$"
-    if provider then list[#list + 1] = { provider, operation, kind, code, ago(pair[2]), pair[2] } end
+  for key, value in next, all.k do
+    local provider, event, operation, why, time = value:match "^(%S+) (%S+) (%S+) (%S+) (%d+)$"
+    if provider then
+      local has_token = event ~= "logged_out" and not (event == "refused" and operation == "exchange")
+      list[#list + 1] = { code(key), escape(provider), life(all.x[key], has_token), pill(PILLS[event] or "", event:gsub("_", " ")) .. " "
+        .. escape(operation:gsub("_", " ")), code(why), tonumber(time) }
+    end
   end
-  table.sort(list, function(a, b) return a[6] > b[6] end)
-  for _, row in ipairs(list) do row[6] = nil end
-  return rows({ "provider", "operation", "kind", "code", "last seen" }, list)
+  return #list, rows({ "session", "provider", "token expires", "last outcome", "code", "when" }, list, "No session has been used yet.")
 end
 
--- Refreshes by the minute: good ones dark, failed ones red, on top of each other.
-local function history()
-  local now = math.floor(ngx.time() / 60) * 60
-  local counts, most, good_total, bad_total = {}, 1, 0, 0
-  for i = 1, MINUTES do
-    local minute = now - (MINUTES - i) * 60
-    local good, bad = metrics.dict:get("r:" .. minute .. ":ok") or 0, metrics.dict:get("r:" .. minute .. ":failed") or 0
-    counts[i] = { good, bad }
-    most = math.max(most, good + bad)
-    good_total, bad_total = good_total + good, bad_total + bad
-  end
-  local step, out = WIDTH / MINUTES, {}
-  local function bar(i, from, count, colour)
-    local height = count / most * (HEIGHT - 4)
-    if count > 0 then
-      out[#out + 1] = ('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>'):format(
-        (i - 1) * step, HEIGHT - from - height, step - 2, height, colour)
+local function errors(all)
+  local list, sum = {}, 0
+  for name, time in next, all.e do
+    local provider, operation, kind, why = name:match "^(%S+) (%S+) (%S+) (%S+)$"
+    if provider then
+      local times = all.c[metrics.error_series(provider, operation, kind, why)] or 1
+      sum = sum + times
+      list[#list + 1] = { escape(provider), escape(operation:gsub("_", " ")), escape(kind), code(why), count(times), time }
     end
-    return from + height
   end
-  for i, pair in ipairs(counts) do bar(i, bar(i, 1, pair[1], "#276"), pair[2], "#c33") end
-  local words = ("%d refreshes and %d failures in the last hour, at most %d a minute"):format(good_total, bad_total, most)
-  return ('<svg role="img" width="%d" height="%d" viewBox="0 0 %d %d"><title>%s</title>'):format(WIDTH, HEIGHT, WIDTH, HEIGHT, words)
-    .. ('<line x1="0" y1="%d" x2="%d" y2="%d" stroke="#999"/>'):format(HEIGHT - 1, WIDTH, HEIGHT - 1)
-    .. table.concat(out) .. "</svg><p>" .. words .. ".</p>"
+  return sum, rows({ "provider", "operation", "kind", "code", "times", "last seen" }, list, "None. Nothing went wrong in the last day.")
+end
+
+local function history(all)
+  local last = math.floor(ngx.time() / 60) * 60
+  local counts, good, bad = {}, 0, 0
+  for i = 1, chart.MINUTES do
+    local minute = last - (chart.MINUTES - i) * 60
+    counts[i] = { all.r[minute .. ":ok"] or 0, all.r[minute .. ":failed"] or 0 }
+    good, bad = good + counts[i][1], bad + counts[i][2]
+  end
+  local words = ("%d refreshes went well and %d failed in the last hour."):format(good, bad)
+  return good, bad, chart.draw(counts, last, words) .. '<p class="soft">' .. words .. " Each bar is a minute, times are UTC.</p>"
+end
+
+-- Requests at guards: how many, and a line about them.
+local function guards(all)
+  local sum, passed, cached = 0, 0, 0
+  for name, times in next, all.c do
+    local verdict, how = name:match '^healthauth_verify_total{verdict="(%a+)",cache="(%a+)"}$'
+    if verdict then
+      sum = sum + times
+      if verdict == "valid" then passed = passed + times end
+      if how == "hit" or how == "joined" then cached = cached + times end
+    end
+  end
+  if sum == 0 then return 0, "no request at a guard yet" end
+  return sum, ("%d %% passed, %d %% without asking the provider"):format(passed / sum * 100 + 0.5, cached / sum * 100 + 0.5)
+end
+
+local function card(number, title, line)
+  return "<section><h2>" .. title .. "</h2><b>" .. number .. '</b><span class="soft">' .. line .. "</span></section>"
 end
 
 --- Content handler of the status page. Show it to the owner only (allow 127.0.0.1; deny all;).
----@type fun(): any
 M.status = options.handler("status", PHASES, function()
   return function()
     need_dict "status"
-    return answer.page(200, "healthauth", "<h2>Sessions</h2>\n" .. sessions_table() .. "\n<h2>Refreshes</h2>\n" .. history()
-      .. "\n<h2>Errors</h2>\n" .. errors_table())
+    local all = metrics.all()
+    local seen, session_rows = sessions(all)
+    local wrong, error_rows = errors(all)
+    local good, bad, picture = history(all)
+    local asked, how = guards(all)
+    return answer.page(200, "healthauth", '<p class="soft">' .. ngx.worker.count() .. " workers of nginx, as of "
+      .. os.date("!%Y-%m-%d %H:%M:%S UTC", ngx.time()) .. '</p><div class="cards">'
+      .. card(count(asked), "Guarded requests", how)
+      .. card(count(seen), "Sessions", "with an event in the last day")
+      .. card(count(good), "Refreshes", count(bad) .. " failed, both in the last hour")
+      .. card(count(wrong), "Errors", "that a handler met; counted since the start") .. "</div>"
+      .. "<section><h2>Refreshes</h2>" .. picture .. "</section>\n<section><h2>Sessions</h2>" .. session_rows
+      .. "</section>\n<section><h2>Errors</h2>" .. error_rows .. "</section>\n"
+      .. '<p class="soft">Sessions are shown by fingerprint. No token, key or name is on this page.</p>', nil, "wide")
   end
 end)
 
 --- Content handler of the metrics.
----@type fun(): any
 M.metrics = options.handler("metrics", PHASES, function()
   return function()
     need_dict "metrics"

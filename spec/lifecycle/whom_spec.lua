@@ -144,6 +144,111 @@ describe("who waits for another's renewal", function()
     assert.same({ "access-1", "access-0" }, { results[1][1], results[2][1] })
     assert.equal(0, provider.waits)
   end)
+
+  it("hands out the old token while that is valid, also in the same session", function()
+    local provider = support.provider(clock)
+    provider.yields = 3
+    local session = open("pkb", provider)
+    assert(session:restore(support.tokens(NOW, 600)))
+    clock.now = NOW + 590
+    local results = support.run { function() return session:access_token() end, function() return session:access_token() end }
+    assert.same({ "access-1", "access-0" }, { results[1][1], results[2][1] })
+    assert.equal(0, provider.waits)
+  end)
+
+  it("gets its reason where it failed, and does not try for itself", function()
+    for _, step in ipairs { { status = 503 }, { failure = support.REFUSED }, { failure = support.LOST } } do
+      local provider = support.provider(clock)
+      provider.yields, provider.script = 3, { step }
+      local session = open("pkb", provider)
+      assert(session:restore(support.tokens(NOW, 0)))
+      local function ask() return session:access_token() end
+      local results = support.run { ask, ask, ask }
+      for i = 1, 3 do
+        assert.is_nil(results[i][1])
+        assert.equal(results[1][2], results[i][2])
+      end
+      assert.equal(1, provider.refreshes)
+    end
+  end)
+
+  it("sleeps where its transport cannot wait", function()
+    local slept, sleep = 0, core.sleep
+    core.sleep = function(seconds) slept = slept + seconds end
+    local session = open("pkb", { perform = error }, { max_wait = 2 })
+    local ok, err = pcall(function()
+      assert(session:restore(support.tokens(NOW, 0)))
+      local _, key = stored()
+      assert(store:acquire(key, 1000))
+      assert.equal("lease_timeout", select(2, session:access_token()).code)
+    end)
+    core.sleep = sleep
+    assert(ok, err)
+    assert.is_true(slept >= 1.9 and slept < 2.3, tostring(slept))
+  end)
+end)
+
+describe("a coroutine that is given up in the middle", function()
+  local monotonic, later = core.monotonic, 0
+  before_each(function()
+    later = 0
+    core.monotonic = function() return monotonic() + later end
+  end)
+  after_each(function() core.monotonic = monotonic end)
+
+  -- A session whose refresh hangs for ever in the transport, or in the store while the new set is saved.
+  local function hanging(name, where, more)
+    local answer = support.provider(clock)
+    local hang = true
+    local transport = { posts = 0, wait = function() end }
+    function transport.perform(_, request)
+      transport.posts = transport.posts + 1
+      if hang and where == "transport" then coroutine.yield() end
+      return answer:perform(request)
+    end
+    local save, saves = store.save, 0
+    store.save = function(self, ...)
+      saves = saves + 1
+      if hang and where == "store" and saves == 3 then coroutine.yield() end
+      return save(self, ...)
+    end
+    local session = open(name, transport, more)
+    assert(session:restore(support.tokens(NOW, 0)))
+    coroutine.wrap(function() session:access_token() end)() -- never resumed
+    hang = false
+    local _, key = stored()
+    store.leases[key] = nil -- nobody prolongs it
+    return session, transport
+  end
+
+  it("does not keep the others waiting for ever: what it sent is in doubt", function()
+    local session, transport = hanging("pkb", "transport")
+    local _, err = session:access_token()
+    assert.same({ "lease_timeout", "retry" }, { err.code, err.action })
+    later = 41 -- longer than waiting and sending may take
+    _, err = session:access_token()
+    assert.equal("refresh_outcome_unknown", err.code)
+    assert.equal(1, transport.posts)
+  end)
+
+  it("does not keep the others waiting for ever: its answer, not yet saved, is saved", function()
+    local session, transport = hanging("pkb", "store")
+    local _, err = session:access_token()
+    assert.equal("lease_timeout", err.code)
+    later = 41
+    assert.equal("access-1", session:access_token())
+    assert.equal("access-1", stored().tokens.access_token)
+    assert.is_nil(stored().journal)
+    assert.equal(1, transport.posts)
+  end)
+
+  it("is not waited for longer where lease and max_wait say so", function()
+    local session = hanging("pkb", "store", { lease = 2, max_wait = 1 })
+    later = 2.9
+    assert.equal("lease_timeout", select(2, session:access_token()).code)
+    later = 3.1
+    assert.equal("access-1", session:access_token())
+  end)
 end)
 
 describe("a refresh token that may be sent again", function()

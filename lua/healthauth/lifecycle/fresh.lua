@@ -63,11 +63,22 @@ local function load_first(session, ctx)
   return true, true
 end
 
+-- Whether another coroutine renews or saves the tokens. One that was given up in the middle (a request that its server dropped, a thread
+-- that was killed) never says so: what lasts longer than waiting and sending may is over, and an exchange that nobody holds any more ends.
+local function under_way(session, ctx)
+  local since = ctx.flight and ctx.flight.since or ctx.committing
+  if since and core.monotonic() - since > vault.patience(session, ctx) + vault.lease_life(session, ctx) then
+    ctx.flight, ctx.committing = nil, nil
+    collectgarbage()
+  end
+  return ctx.flight ~= nil or ctx.committing ~= nil or inside.state(session).changing
+end
+
 -- Waits for a flight of another coroutine, up to the moment where its tokens are saved. true when it ended; false when we cannot or may
 -- not wait longer.
 local function wait_for_flight(session, ctx)
   local waited, patience = 0, vault.patience(session, ctx)
-  while ctx.flight or ctx.committing or inside.state(session).changing do
+  while under_way(session, ctx) do
     if waited >= patience or not context.wait(ctx, STEP) then return false end
     waited = waited + STEP
   end
@@ -94,11 +105,12 @@ local function joined_event(session, ctx, start)
 end
 
 local function fly(level, session, ctx, refused, patient)
-  local flight, start = {}, core.monotonic()
+  local flight = { since = core.monotonic() }
   ctx.flight = flight
   local ok, result, err, joined = pcall(renew.run, level + 1, session, ctx, nil, function() return good(session, ctx, refused) end, false,
     patient)
-  ctx.flight, flight.err = nil, err
+  if ctx.flight == flight then ctx.flight = nil end
+  flight.err = err
   ctx.landed = err and flight or nil
   if not ok then error(result, 0) end
   if err then
@@ -107,7 +119,7 @@ local function fly(level, session, ctx, refused, patient)
   end
   if result == nil then return nil end -- another holds the lease, and we need not wait
   ctx.failures, ctx.not_before = nil, nil
-  if joined then joined_event(session, ctx, start) end
+  if joined then joined_event(session, ctx, flight.since) end
   local token = usable(session, ctx)
   if token then return token, nil, true end
   return expired_on_arrival(session)
@@ -153,7 +165,7 @@ function M.token(level, session, ctx, refused)
   local token = good(session, ctx, refused)
   if token then return token end
   local old = usable(session, ctx, refused)
-  if ctx.flight or inside.state(session).changing then
+  if under_way(session, ctx) then
     if old then return old end
     local before, start = ctx.landed, core.monotonic()
     if not wait_for_flight(session, ctx) then return busy(session) end

@@ -111,9 +111,9 @@ local function plain(level, session, ctx, args, forced)
   return tokens, failure
 end
 
--- The answer came: commit it. Coroutines that come meanwhile wait for the end of this (ctx.committing).
+-- The answer came: commit it. Coroutines that come meanwhile wait for the end of this (ctx.committing: since when).
 local function commit(session, ctx, sent)
-  ctx.dirty, ctx.n, ctx.committing = "refresh", (ctx.n or 0) + 1, true
+  ctx.dirty, ctx.n, ctx.committing = "refresh", (ctx.n or 0) + 1, core.monotonic()
   local ok, why = pcall(vault.settle, session, ctx, sent)
   ctx.committing = nil
   if not ok then error(why, 0) end

@@ -227,12 +227,20 @@ function M.drop(session, ctx)
   return true
 end
 
+--- Seconds that a lease lives: longer than its holder's request may take.
+---@param session userdata
+---@param ctx table
+---@return number
+function M.lease_life(session, ctx)
+  return ctx.lease or inside.timeout(session) + 5
+end
+
 --- The lease of the record: lease | false while another holds it | nil, err.
 ---@param session userdata
 ---@param ctx table
 ---@return any, table|nil
 function M.acquire(session, ctx)
-  local lease, err = ask(ctx, "acquire", ctx.store_key, ctx.lease or inside.timeout(session) + 5)
+  local lease, err = ask(ctx, "acquire", ctx.store_key, M.lease_life(session, ctx))
   if lease == nil then return nil, dress(session, err) end
   return lease
 end
@@ -249,7 +257,7 @@ end
 ---@param ctx table
 ---@return number
 function M.patience(session, ctx)
-  return ctx.max_wait or ctx.lease or inside.timeout(session) + 5
+  return ctx.max_wait or M.lease_life(session, ctx)
 end
 
 --- One step of waiting, through the transport where it can; else the process sleeps.

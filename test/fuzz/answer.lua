@@ -6,18 +6,18 @@ local check_error = require "test.fuzz.error_rules"
 
 local NOW = 1700000000
 local ACCESS, REFRESH = "access-secret-0123", "refresh-secret-0123"
-local SECRETS = { ACCESS, REFRESH, "client-secret-0123", "api-key-secret-0123", "explicit-secret-0123", "code-secret-0123" }
+local CLIENT, API_KEY, EXPLICIT, CODE_SECRET = "client-secret-0123", "api-key-secret-0123", "explicit-secret-0123", "code-secret-0123"
 local OLD = { access_token = ACCESS, refresh_token = REFRESH, expires_at = NOW + 9000, scope = "old" }
 
 local function open(name, options)
   options.base_url = "https://api.example.org"
   return assert(core.session(core.provider(require("healthauth.providers." .. name)), options))
 end
-local conneqt = open("conneqt", { api_key = "api-key-secret-0123" })
-local ehealth = open("ehealth", { client_id = "id", client_secret = "client-secret-0123", redirect_uri = "https://a.example/",
-  api_key = "api-key-secret-0123" })
+local conneqt = open("conneqt", { api_key = API_KEY })
+local ehealth = open("ehealth", { client_id = "id", client_secret = CLIENT, redirect_uri = "https://a.example/",
+  api_key = API_KEY })
 local pkb = open("pkb", { client_id = "id" })
-local system = open("pkb_system", { client_id = "id", client_secret = "client-secret-0123" })
+local system = open("pkb_system", { client_id = "id", client_secret = CLIENT })
 -- RFC 7662 and 7009 are in no provider of ours, and in the engine.
 local other = assert(core.session(core.provider {
   name = "other", environments = { x = "https://api.example.org" }, options = { client_id = { required = true } },
@@ -26,14 +26,25 @@ local other = assert(core.session(core.provider {
   },
 }, { environment = "x", client_id = "i" }))
 
-local CODE = { code = "code-secret-0123", now = NOW }
+local CODE = { code = CODE_SECRET, now = NOW }
+-- What each session, and each operation, has to hide.
+local OF_SESSION = {
+  [conneqt] = { ACCESS, REFRESH, API_KEY }, [ehealth] = { ACCESS, REFRESH, CLIENT, API_KEY }, [pkb] = { ACCESS, REFRESH },
+  [system] = { ACCESS, REFRESH, CLIENT }, [other] = { ACCESS, REFRESH },
+}
+local function secrets_of(session, args)
+  local out = {}
+  for i, secret in ipairs(OF_SESSION[session]) do out[i] = secret end
+  for _, name in ipairs { "code", "access_code", "token", "refresh_token" } do out[#out + 1] = args[name] end
+  return out
+end
 local OPERATIONS = {
-  { conneqt, "exchange", { access_code = "code-secret-0123", now = NOW } },
-  { conneqt, "verify", { token = "explicit-secret-0123", now = NOW } },
+  { conneqt, "exchange", { access_code = CODE_SECRET, now = NOW } },
+  { conneqt, "verify", { token = EXPLICIT, now = NOW } },
   { conneqt, "check", { now = NOW } },
   { ehealth, "exchange", CODE }, { ehealth, "refresh", { now = NOW } }, { ehealth, "logout", { now = NOW } },
   { ehealth, "call", { method = "GET", url = "/x", now = NOW } },
-  { pkb, "exchange", CODE }, { pkb, "refresh", { refresh_token = "explicit-secret-0123", now = NOW } },
+  { pkb, "exchange", CODE }, { pkb, "refresh", { refresh_token = EXPLICIT, now = NOW } },
   { pkb, "call", { method = "GET", url = "/x", now = NOW } },
   { system, "exchange", { now = NOW } }, { system, "call", { method = "GET", url = "/x", now = NOW } },
   { other, "exchange", CODE },
@@ -80,7 +91,7 @@ return function(input)
   local result, err = exchange:finish { status = status, headers = headers, body = body, close_delimited = number >= 128 or nil }
   local held = session:tokens()
   if result == nil then
-    check_error(err, SECRETS)
+    check_error(err, secrets_of(session, choice[3]))
     assert(held and same(held, OLD), "a refused answer changed the session")
     return
   end

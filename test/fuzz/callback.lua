@@ -42,7 +42,7 @@ return function(input)
   local pending = pending_of(NAMES[which], changes)
   local exchange, err = SESSIONS[which]:begin("exchange", { callback = callback, pending = pending, now = NOW + 5 })
   if not exchange then
-    check_error(err, { VERIFIER, "client-secret-0123" })
+    check_error(err, { VERIFIER, which == 2 and "client-secret-0123" or nil })
     assert(err.kind == "argument" or err.kind == "state" or err.kind == "denied", "kind of a callback's error")
     assert(err.kind == "denied" or err.outcome == "not_sent", "outcome")
     if err.kind == "denied" then assert(callback:find("state", 1, true), "a denial without state") end

@@ -70,6 +70,17 @@ describe("a masker", function()
     assert.equal('{"access_token":"[secret-1]","n":1}', seen.body)
   end)
 
+  it("finds a secret as JSON has it, also in a JSON text within a string of another", function()
+    masker:request { method = "GET", url = "https://h.example/", headers = { { "ApiKey", 'a/b"c\\d' } } }
+    for _, case in ipairs {
+      { [[{"detail":"a a/b\"c\\d b"}]], [[{"detail":"a [secret-1] b"}]] }, { [[{"detail":"a\/b\"c\\d"}]], [[{"detail":"[secret-1]"}]] },
+      { [[{"detail":"{\"x\":\"a\\/b\\\"c\\\\d\"}"}]], [[{"detail":"{\"x\":\"[secret-1]\"}"}]] },
+      { [[<p>a\/b\"c\\d</p>]], "<p>[secret-1]</p>" },
+    } do
+      assert.equal(case[2], masker:response({ status = 400, headers = {}, body = case[1] }).body)
+    end
+  end)
+
   it("takes runs of token bytes out of what is neither JSON nor a form", function()
     for _, body in ipairs { "<p>" .. TOKEN .. "</p>", '{"access_token":"' .. TOKEN } do
       local seen = mask.new():response { status = 200, headers = {}, body = body }

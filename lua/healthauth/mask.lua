@@ -71,7 +71,14 @@ function Masker:placeholder(secret)
   return self.places[secret]
 end
 
---- A text with every secret that is known so far taken out, in its plain, percent-encoded and form-encoded spelling.
+-- As JSON strings have it, once and within another; PHP and others write \/ for a slash.
+local function escaped_in_json(secret)
+  local once = core.json_encode { secret }:sub(3, -3)
+  local slashes = once:gsub("/", "\\/")
+  return once, slashes, core.json_encode { once }:sub(3, -3), core.json_encode { slashes }:sub(3, -3)
+end
+
+--- A text with every secret that is known so far taken out, in its plain, percent-encoded, form-encoded and JSON spelling.
 ---@param text string
 ---@return string
 function Masker:text(text)
@@ -79,7 +86,7 @@ function Masker:text(text)
     if #secret >= MEMORABLE then
       local place = self.places[secret]:gsub("%%", "%%%%")
       local coded = core.percent_encode(secret)
-      for _, spelling in ipairs { secret, coded, (coded:gsub("%%20", "+")) } do
+      for _, spelling in ipairs { secret, coded, (coded:gsub("%%20", "+")), escaped_in_json(secret) } do
         text = text:gsub(escaped(spelling), place)
       end
     end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Runs hostile cases through a transport and says what differs from what is expected. Knows no particular transport.
 
+local memory = require "spec.hostile.memory"
 local process = require "spec.support.process"
 local script = require "spec.hostile.script"
 
@@ -110,9 +111,9 @@ local function most(case)
   return (case.prime or 0) + ((case.method or "GET") == "GET" and 2 or 1)
 end
 
---- Runs one case on one listener; nil, or what is wrong.
+--- Runs one case on one listener; nil, or what is wrong. meter: measures memory (spec/hostile/memory.lua), or nil.
 ---@return string|nil
-function Run:case(case, listener, transport, control, clock)
+function Run:case(case, listener, transport, control, clock, meter)
   local before = self:count(control, case.name)
   local played = number(self, control, "played", case.name)
   for turn = 1, case.prime or 0 do
@@ -121,10 +122,10 @@ function Run:case(case, listener, transport, control, clock)
     if case.settle then settle(self, control, case.name, played + turn - 1) end
   end
   local request = self:request(case, listener)
-  local started = clock()
+  local started, growth = clock(), meter and meter()
   local response, failure = transport:perform(request)
-  local took = clock() - started
-  local wrong = differs(case, response, failure)
+  local took, grown = clock() - started, growth and growth()
+  local wrong = differs(case, response, failure) or memory.too_much(grown, case)
   if took > request.timeout + PATIENCE then return ("took %.1f s"):format(took) end
   if wrong then return wrong end
   if case.settle then settle(self, control, case.name, played + (case.prime or 0)) end

@@ -8,6 +8,7 @@ local script = {}
 --- one: does not wait for the request's body), {"keep"} (serve the next request), {"close"}, {"cut"} (without TLS's goodbye), {"reset"}.
 --- Behind the last one the connection is closed.
 --- expect: {status, body, close_delimited} or {kind, code, outcome}, or any = a list of such failures.
+--- For sessions (spec/hostile/sessions.lua): operation "provider verb", well: the answer that the case gives once it is healed.
 --- more: method, body, headers, timeout, connect_timeout, limits, tls; on: the one listener, scheme: not that listener's own; prime: so
 --- many requests of the same shape go before; settle: the server's steps are waited for; count: how often the server may have seen it;
 --- turns: steps for the first, second, ... request of one connection.
@@ -39,6 +40,7 @@ function script.text(cases)
   local lines = {}
   for _, case in ipairs(cases) do
     lines[#lines + 1] = "case " .. case.name
+    if case.well then lines[#lines + 1] = "well " .. hex(case.well) end
     for _, steps in ipairs(case.turns) do
       lines[#lines + 1] = "turn"
       for _, step in ipairs(steps) do lines[#lines + 1] = step_line(step) end
@@ -46,6 +48,12 @@ function script.text(cases)
     end
   end
   return table.concat(lines, "\n") .. "\n"
+end
+
+--- A whole response with that status, media type (false: none) and body; more header lines where given.
+function script.answer(status, media, body, lines)
+  return ("HTTP/1.1 %d Words\r\n%s%sContent-Length: %d\r\n\r\n%s"):format(status,
+    media and "Content-Type: " .. media .. "\r\n" or "", lines or "", #body, body)
 end
 
 script.OK = "HTTP/1.1 200 OK\r\n"

@@ -5,7 +5,8 @@
 SCRIPTS is what spec/hostile/script.lua writes: for each case, the steps to take on a request whose path begins with /case/NAME. CERTIFICATES
 is a folder made by spec/support/make_ca.sh. Listens on loopback ports that the kernel picks, prints "name port" lines and "ready".
 GET /count/NAME tells how many requests a case has seen, GET /seen/NAME shows the last one, GET /played/NAME how often its steps
-have come to their end, GET /good is an ordinary answer and GET /link tells which connection this is.
+have come to their end, GET /heal/NAME lets the case answer well from now on, GET /good is an ordinary answer and GET /link tells which
+connection this is.
 """
 import itertools
 import os
@@ -26,6 +27,7 @@ PATIENCE = 4     # seconds for an endless answer
 GOOD = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
 lock = threading.Lock()
 counts, seen, played = {}, {}, {}
+well, healed = {}, set()
 serial = itertools.count(1)
 
 
@@ -39,8 +41,11 @@ def load(path):
         for line in lines:
             word, *rest = line.split()
             if word == 'case':
-                cases[rest[0]] = turns = []
+                name = rest[0]
+                cases[name] = turns = []
                 steps = None
+            elif word == 'well':
+                well[name] = bytes.fromhex(rest[0])
             elif word == 'turn':
                 steps = []
                 turns.append(steps)
@@ -157,6 +162,10 @@ def one_request(link, cases):
         with lock:
             counts[name] = counts.get(name, 0) + 1
             seen[name] = head + b'\r\n\r\n'
+        if name in healed:
+            link.body(head)
+            link.send(well[name])
+            return
         turn = link.turns.get(name, 0)
         link.turns[name] = turn + 1
         steps = turns[min(turn, len(turns) - 1)]
@@ -180,6 +189,9 @@ def one_request(link, cases):
             answer = text(seen.get(parts[2], b''))
         elif parts[1] == 'link':
             answer = text(b'%d' % link.serial)
+        elif parts[1] == 'heal':
+            healed.add(parts[2])
+            answer = GOOD
         elif parts[1] == 'good':
             answer = GOOD
         else:

@@ -1,13 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- The hostile server's whole suite through the cosocket transport inside a real nginx, while another location goes on answering.
 
+local answers = require "spec.hostile.answers"
 local cases = require "spec.hostile.cases"
 local core = require "healthauth.core"
 local curl = require "healthauth.transports.curl"
 local hostile = require "spec.hostile.run"
+local memory = require "spec.hostile.memory"
 local nginx = require "spec.nginx.server"
 local process = require "spec.support.process"
 local relay = require "spec.nginx.relay"
+local sessions = require "spec.hostile.sessions"
 
 -- What nginx decides by directives, or its module cannot do: such a request raises and says so.
 local RAISES = { ca_path = "lua_ssl_trusted_certificate", ca_file = "lua_ssl_trusted_certificate", min_version = "lua_ssl_protocols",
@@ -25,15 +28,19 @@ local OTHERWISE = {
 
 -- The case as it is expected here.
 local function expected(case, listener)
-  local other = OTHERWISE[case.name .. " " .. listener]
+  local other = OTHERWISE[(case.wire or case.name) .. " " .. listener]
   return other and setmetatable({ expect = other }, { __index = case }) or case
 end
 
 describe("the hostile suite over cosockets", function()
-  local run, server, transport, control
+  local run, server, transport, control, meter
 
   setup(function()
-    run = hostile.start(cases)
+    local all = {}
+    for _, list in ipairs { cases, answers } do
+      for _, case in ipairs(list) do all[#all + 1] = case end
+    end
+    run = hostile.start(all)
     server = nginx.start { workers = 2, values = { CA = run.folder .. "/ca.pem" }, http = [[
       lua_ssl_trusted_certificate $CA;
       server { listen 127.0.0.1:$PORT; location = /relay { content_by_lua_block { require("spec.nginx.relay").serve() } }
@@ -41,6 +48,7 @@ describe("the hostile suite over cosockets", function()
     ]] }
     transport = relay.new(server:url "/relay", run.folder .. "/ca.pem")
     control = curl.new()
+    meter = memory.meter(server:workers())
   end)
 
   teardown(function()
@@ -73,7 +81,7 @@ describe("the hostile suite over cosockets", function()
         raised = raised + 1
       elseif not system_trust then
         for _, listener in ipairs(run.listeners(case)) do
-          local ok, why = pcall(run.case, run, expected(case, listener), listener, transport, control, core.monotonic)
+          local ok, why = pcall(run.case, run, expected(case, listener), listener, transport, control, core.monotonic, meter)
           judged = judged + 1
           if not ok or why then wrong[#wrong + 1] = case.name .. " on " .. listener .. ": " .. tostring(why) end
         end
@@ -91,5 +99,20 @@ describe("the hostile suite over cosockets", function()
     assert.is_true(judged > 400)
     assert.is_true(#times > 20)
     assert.is_true(p99 < 0.2)
+  end)
+
+  it("is told by a session as over libcurl", function()
+    local wrong, judged = {}, 0
+    for _, case in ipairs(answers) do
+      local system_trust = case.tls and next(case.tls) == nil
+      if not system_trust and not refused(case) then
+        local ok, why = pcall(sessions.case, run, expected(case, case.on), case.on, transport, control, meter)
+        judged = judged + 1
+        if not ok or why then wrong[#wrong + 1] = case.name .. ": " .. tostring(why) end
+      end
+    end
+    print(("sessions over cosockets: %d cases"):format(judged))
+    assert.equal("", table.concat(wrong, "\n"))
+    assert.is_true(judged > 1000)
   end)
 end)

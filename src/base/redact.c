@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Takes secrets out of a text that a stranger wrote. Each spelling of a secret is searched by Knuth-Morris-Pratt, in the text as it is, in
- * the text with its percent escapes undone, and without the characters that ha_text_clean drops, so the time is (text + secret) for each
- * spelling, whatever the text holds. What is found is first marked, byte by byte; overlapping finds become one mark. Only for rare error
+ * the text with its percent escapes undone, with the escapes of JSON undone (gateways put a JSON text into a string of another), and
+ * without the characters that ha_text_clean drops, so the time is (text + secret) for each spelling, whatever the text holds. What is found is first marked, byte by byte; overlapping finds become one mark. Only for rare error
  * paths. */
 #include <stdint.h>
 #include <string.h>
@@ -21,7 +21,7 @@ enum {
 static const char MASK[] = "[secret]";
 
 /* How a reader may take the text. */
-enum reading { PERCENT, FORM, VISIBLE };
+enum reading { PERCENT, FORM, JSON, VISIBLE };
 
 /* One reading of the text: the text itself, or what a reader makes of it. */
 struct view {
@@ -32,7 +32,7 @@ struct view {
 };
 
 struct work {
-  struct view text, percent, form, visible;
+  struct view text, percent, form, json, visible;
 };
 
 static int hex_value(char c) {
@@ -52,6 +52,19 @@ static size_t invisible(const char *p, size_t n) {
   return at;
 }
 
+/* One character of a JSON string, ASCII only behind \\u. */
+static size_t unescape_one(const char *p, size_t n, char *c) {
+  *c = *p;
+  if (*p != '\\' || n < 2) return 1;
+  if (n >= 6 && p[1] == 'u' && p[2] == '0' && p[3] == '0' && p[4] >= '0' && p[4] <= '7' && hex_value(p[5]) >= 0) {
+    *c = (char)((p[4] - '0') * 16 + hex_value(p[5]));
+    return 6;
+  }
+  if (p[1] != '"' && p[1] != '\\' && p[1] != '/') return 1;
+  *c = p[1];
+  return 2;
+}
+
 /* One character of the text as a lenient decoder reads it: how many bytes it is made of. */
 static size_t decode_one(const char *p, size_t n, enum reading how, char *c) {
   if (how == VISIBLE) {
@@ -59,6 +72,7 @@ static size_t decode_one(const char *p, size_t n, enum reading how, char *c) {
     *c = skipped < n ? p[skipped] : '\0';
     return skipped < n ? skipped + 1 : n;
   }
+  if (how == JSON) return unescape_one(p, n, c);
   *c = *p == '+' && how == FORM ? ' ' : *p;
   if (*p != '%' || n < 3 || hex_value(p[1]) < 0 || hex_value(p[2]) < 0) return 1;
   *c = (char)(unsigned char)(hex_value(p[1]) * 16 + hex_value(p[2]));
@@ -95,6 +109,7 @@ static enum ha_status search_all(struct work *w, const char *pattern, size_t m) 
   enum ha_status rc = search(&w->text, pattern, m);
   if (rc == HA_OK) rc = search(&w->percent, pattern, m);
   if (rc == HA_OK) rc = search(&w->form, pattern, m);
+  if (rc == HA_OK) rc = search(&w->json, pattern, m);
   if (rc == HA_OK) rc = search(&w->visible, pattern, m);
   return rc;
 }
@@ -202,6 +217,7 @@ static enum ha_status open_views(struct work *w) {
   if (!w->text.marks) return HA_NOMEM;
   if (memchr(text->bytes, '%', text->len)) rc = open_decoded(&w->percent, text, PERCENT);
   if (rc == HA_OK && memchr(text->bytes, '+', text->len)) rc = open_decoded(&w->form, text, FORM);
+  if (rc == HA_OK && memchr(text->bytes, '\\', text->len)) rc = open_decoded(&w->json, text, JSON);
   if (rc == HA_OK && any_invisible(text)) rc = open_decoded(&w->visible, text, VISIBLE);
   return rc;
 }
@@ -238,12 +254,14 @@ enum ha_status ha_redact(struct ha_buf *out, const char *text, size_t n, const s
   if (rc == HA_OK) {
     project(&w.text, &w.percent, PERCENT);
     project(&w.text, &w.form, FORM);
+    project(&w.text, &w.json, JSON);
     project(&w.text, &w.visible, VISIBLE);
     rc = write_masked(out, &w.text);
   }
   close_view(&w.text, n);
   close_view(&w.percent, n);
   close_view(&w.form, n);
+  close_view(&w.json, n);
   close_view(&w.visible, n);
   return rc;
 }

@@ -65,6 +65,12 @@ static const struct row ROWS[] = {
   {{"abcd"}, "\xEF\xBB\xBF" "a\xF3\xA0\x80\xA0" "b\xD8\x9C\xE2\x80\x8F" "cd", "[secret]"},
   {{"test"}, "dGVz\xE2\x81\xA0" "dA==", "[secret]"},
   {{"abcd"}, "ab\xE2\x80" "cd \xE2\x80\x8B", "ab\xE2\x80" "cd \xE2\x80\x8B"}, /* broken UTF-8 is not dropped, and shows */
+  /* a JSON text inside a string of another */
+  {{"a/b\"c\\d"}, "{\\\"x\\\":a\\/b\\\"c\\\\d}", "{\\\"x\\\":[secret]}"},
+  {{"abcd"}, "a\\u0062c\\u0064 \\u00", "[secret] \\u00"},
+  {{"ab=d"}, "ab\\u003Dd ab\\u003dd ab\\u0099d ab\\=d", "[secret] [secret] ab\\u0099d ab\\=d"},
+  {{"ab\\c"}, "ab\\c ab\\\\c", "[secret] [secret]"},
+  {{"abcd"}, "abc\\", "abc\\"},
   {{"abcd", "wxyz", "mnop"}, "mnop=wxyz&abcd", "[secret]=[secret]&[secret]"},
 };
 

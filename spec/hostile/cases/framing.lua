@@ -42,6 +42,7 @@ local cases = {
   case("until_close_empty", { OK, "\r\n" }, { status = 200, body = "", close_delimited = true }),
   case("until_close_1_0", { "HTTP/1.0 200 OK\r\n\r\n{}" }, { status = 200, body = "{}", close_delimited = true }),
   case("until_close_connection_close", { OK, "Connection: close\r\n\r\n{}" }, { status = 200, body = "{}", close_delimited = true }),
+  case("until_close_cut_without_goodbye", { JSON, "\r\n{}", { "cut" } }, { status = 200, body = "{}", close_delimited = true }),
   case("until_close_reset", { JSON, "\r\n{}", { "sleep", 0.15 }, { "reset" } }, CUT),
   case("until_close_keep_alive_named", { OK, "Connection: keep-alive\r\n\r\n{}" }, { status = 200, body = "{}", close_delimited = true }),
 

@@ -59,5 +59,7 @@ return {
   case("slow_head", { { "drip", 0.05, OK .. "Content-Length: 0\r\n\r\n" } }, TIMEOUT, SHORT),
   case("slow_body", { JSON .. "Content-Length: 50\r\n\r\n", { "drip", 0.05, ("x"):rep(50) } }, TIMEOUT, SHORT),
   case("slow_chunks", { CHUNKED, { "drip", 0.05, ("1\r\nx\r\n"):rep(20) } }, TIMEOUT, SHORT),
+  case("slow_one_byte_a_second", { { "drip", 1, OK .. "Content-Length: 0\r\n\r\n" } }, TIMEOUT, SHORT),
+  case("slow_body_one_byte_a_second", { JSON .. "Content-Length: 50\r\n\r\n", { "drip", 1, ("x"):rep(50) } }, TIMEOUT, SHORT),
   case("slow_interims", { { "drip", 0.02, ("HTTP/1.1 100 C\r\n\r\n"):rep(8) } }, TIMEOUT, SHORT),
 }

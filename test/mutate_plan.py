@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""What test/mutate.py breaks, and which specs must notice: FILES, BY_HAND, EQUIVALENT."""
+
+
+def spec(*files):
+    """These spec files, by one run of busted, in this order."""
+    return ('spec', *(f'spec/{name}_spec.lua' for name in files))
+
+
+def unit(name):
+    """A C program under test/c, with the sanitizers."""
+    return ('unit', name)
+
+
+PROVIDERS = ('providers/conneqt', 'providers/ehealth', 'providers/pkb', 'providers/pkb_system')
+BIND = spec('bind/answer', 'bind/callback', 'bind/exchange', 'bind/error', *PROVIDERS, 'bind/provider')
+ANSWERS = (BIND, spec('cassettes'))
+SESSION = (spec('bind/session', 'bind/exchange', 'lifecycle/fresh', 'verbs', 'lifecycle/stored'),)
+CURL = (unit('curl_test'), spec('transports/curl_connection', 'transports/curl_request'), spec('transports/curl_environment'),
+        spec('transports/curl_process'), spec('transports/curl'))
+LIFECYCLE = (spec('lifecycle/fresh', 'lifecycle/stored', 'lifecycle/trouble', 'lifecycle/call', 'verbs', 'bind/callback', 'pending',
+                  *PROVIDERS), spec('lifecycle/lost', 'lifecycle/model', 'sandbox/sessions'))
+
+# File: the functions that decide (all but `without`, where no list is given), and the tests, the quickest first.
+FILES = {
+    # What is a whole answer.
+    'src/base/http1.c': {'without': ('ha_http1_init', 'ha_http1_name', 'ha_http1_value', 'hex_value'), 'tests': (unit('http1_test'),)},
+    'src/base/http1_head.c': {'functions': ('content_length', 'count_line', 'field_line', 'head_end', 'has_line_end', 'ha_http1_head_line',
+                                            'ha_http1_head_trailer', 'split', 'status_line'), 'tests': (unit('http1_test'),)},
+    # Where a secret may go.
+    'src/base/url.c': {'functions': ('cut_host', 'ha_url_parse', 'ha_url_same_origin', 'read_decimal', 'read_ipv4'), 'tests': (unit('url_test'),)},
+    'src/base/secret.c': {'functions': ('ha_equal', 'ha_is_token', 'ha_is_field_value'), 'tests': (unit('base_test'),)},
+    'src/bind/call.c': {'functions': ('origin_listed', 'call_url'), 'tests': (spec('verbs', 'bind/exchange', 'bind/session', 'lifecycle/call'),)},
+    # What comes back from the browser.
+    'src/base/query.c': {'functions': ('decode', 'find_query', 'ha_query_parse', 'is_text', 'read_pairs', 'seen_before'),
+                         'tests': (unit('query_test'),)},
+    'src/bind/callback.c': {'functions': ('pending_text', 'pending_number', 'read_pending', 'issuer_fine', 'shown', 'denied', 'judge',
+                                          'lha_callback_read'), 'tests': (spec('bind/callback', 'verbs', *PROVIDERS),)},
+    # What an answer means: yes, no, tokens, a refusal.
+    'src/bind/answer.c': {'tests': ANSWERS},
+    'src/bind/token_answer.c': {'without': ('lha_push_path', 'drop_path', 'keep_extra'), 'tests': ANSWERS},
+    'src/bind/problem.c': {'functions': ('code_action', 'invalid_meets', 'lha_rule_met', 'status_action', 'text_meets', 'challenge'),
+                           'tests': ANSWERS},
+    'src/bind/failure.c': {'tests': ANSWERS},
+    # Whether something may be sent, or sent again.
+    'src/bind/exchange.c': {'functions': ('let_go', 'outcome_unknown', 'exchange_gc', 'live', 'action_for', 'lha_exchange_begin',
+                                          'exchange_fail'), 'tests': (BIND, SESSION[0])},
+    'src/bind/session.c': {'functions': ('early', 'refresh_token_ages', 'session_ready', 'session_valid', 'session_adopt', 'session_forget',
+                                         'session_set_unknown', 'adopt'), 'tests': SESSION},
+    'src/sys/curl.c': {'functions': ('any_stale', 'usable', 'discard', 'ha_curl_perform'), 'tests': CURL},
+    'src/sys/curl_setup.c': {'functions': ('reads', 'take', 'on_header', 'on_seek', 'on_begin', 'is_loopback', 'on_open', 'set_url',
+                                           'set_method', 'set_protocol', 'set_tls', 'set_route', 'milliseconds'), 'tests': CURL},
+    'src/sys/curl_verdict.c': {'functions': ('ha_curl_verdict', 'lost', 'alerted', 'unreachable'), 'tests': CURL},
+    # When a token is renewed, by whom, and what is written down before.
+    'lua/healthauth/lifecycle/fresh.lua': {'tests': LIFECYCLE},
+    'lua/healthauth/lifecycle/renew.lua': {'tests': LIFECYCLE},
+    'lua/healthauth/lifecycle/vault.lua': {'tests': LIFECYCLE},
+    'lua/healthauth/lifecycle/record.lua': {'functions': ('M.decode', 'journal_fine', 'age', 'M.refused', 'M.encode'), 'tests': LIFECYCLE},
+    'lua/healthauth/pending.lua': {'tests': (spec('pending', 'bind/callback', 'verbs', 'lifecycle/trouble'),)},
+    'lua/healthauth/perform.lua': {'tests': LIFECYCLE},
+    'lua/healthauth/verbs.lua': {'functions': ('Session:exchange', 'Session:refresh', 'Session:verify', 'Session:call', 'Session:logout', 'loaded',
+                                               'keep', 'forget'), 'tests': LIFECYCLE},
+    # Inside nginx.
+    'lua/healthauth/nginx/guard.lua': {'functions': ('take', 'clear', 'verify', 'run', 'one'), 'tests': (spec('nginx/guard'),)},
+    'lua/healthauth/nginx/cache.lua': {'tests': (spec('nginx/guard'),)},
+    'lua/healthauth/transports/cosocket.lua': {'functions': (), 'tests': (spec('nginx/cosocket_hostile'),)},
+    'lua/healthauth/transports/cosocket/connect.lua': {'functions': (), 'tests': (spec('nginx/cosocket_hostile'),)},
+}
+
+# Changes that no operator makes: (file, what stands there once, what comes instead).
+BY_HAND = [
+    ('src/sys/curl_setup.c', 'SET(CURLOPT_SSL_VERIFYHOST, 2L);', 'SET(CURLOPT_SSL_VERIFYHOST, 0L);'),
+    ('src/sys/curl_setup.c', 'SET(CURLOPT_SSL_VERIFYPEER, 1L);', 'SET(CURLOPT_SSL_VERIFYPEER, 0L);'),
+    ('src/sys/curl_setup.c', 'SET(CURLOPT_FOLLOWLOCATION, 0L);', 'SET(CURLOPT_FOLLOWLOCATION, 1L);'),
+    ('src/sys/curl_setup.c', 'SET(CURLOPT_HTTP09_ALLOWED, 0L);', 'SET(CURLOPT_HTTP09_ALLOWED, 1L);'),
+    ('src/sys/curl_setup.c', 'SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);', 'SET(CURLOPT_HTTP_CONTENT_DECODING, 1L); SET(CURLOPT_ACCEPT_ENCODING, "");'),
+    ('src/sys/curl_setup.c', 'SET(CURLOPT_HTTP_TRANSFER_DECODING, 0L);', 'SET(CURLOPT_HTTP_TRANSFER_DECODING, 1L);'),
+    ('src/sys/curl_setup.c', '(long)CURL_NETRC_IGNORED', '(long)CURL_NETRC_OPTIONAL'),
+    ('src/sys/curl_setup.c', '(long)CURL_HTTP_VERSION_1_1', '(long)CURL_HTTP_VERSION_2TLS'),
+    ('src/sys/curl_setup.c', ': CURL_SSLVERSION_TLSv1_2; /*', ': CURL_SSLVERSION_TLSv1_0; /*'),
+    ('src/sys/curl_setup.c', 'q->tls13 ? CURL_SSLVERSION_TLSv1_3', 'q->tls13 ? CURL_SSLVERSION_TLSv1_2'),
+    ('src/sys/curl_setup.c', 'proxied ? q->proxy.text.data : ""); /*', 'proxied ? q->proxy.text.data : NULL); /*'),
+    ('src/sys/curl_setup.c', '  return CURL_SEEKFUNC_FAIL;\n', '  x->sent = 0;\n  return CURL_SEEKFUNC_OK;\n'),
+    ('src/sys/curl_setup.c', '    return CURL_PREREQFUNC_ABORT;\n', '    return CURL_PREREQFUNC_OK;\n'),
+    ('src/sys/curl_setup.c', '(long)(!reads(q) && q->body.len == 0)', '0L'),
+    ('src/sys/curl_setup.c', 'localhost:%u:127.0.0.1,[::1]', 'localhost:%u:127.0.0.2'),
+    ('src/sys/curl_setup.c', '>> 24 == 127', '>> 24 >= 127'),
+    ('src/base/http1.c', 'SIZE_DIGITS = 16,', 'SIZE_DIGITS = 17,'),
+    ('src/base/http1.c', 'EXTENSION_BYTES = 4096', 'EXTENSION_BYTES = 1 << 20'),
+    ('src/bind/callback.c', 'STATE_BYTES = 32', 'STATE_BYTES = 12'),
+    ('src/bind/callback.c', 'PENDING_LIFE = 600', 'PENDING_LIFE = 601'),
+    ('src/bind/callback.c', 'ha_equal(p, n, wanted->data, wanted->len)', 'ha_equal(p, n < wanted->len ? n : wanted->len, wanted->data, n)'),
+    ('src/bind/callback.c', 'lha_oauth_action(code->data ? code->data : "", true)', 'NULL'),
+    ('lua/healthauth/lifecycle/renew.lua', 'inside.set_unknown(session, doubted or (lost and mark == own))', 'inside.set_unknown(session, doubted or lost)'),
+    ('lua/healthauth/lifecycle/renew.lua', 'vault.swap(session, ctx, journal, version)', 'vault.swap(session, ctx, nil, version)'),
+    ('lua/healthauth/lifecycle/renew.lua', 'local ROUNDS = 8', 'local ROUNDS = 1'),
+    ('lua/healthauth/lifecycle/record.lua', 'part(provider) .. part(base_url) .. part(client_id)', 'part(provider) .. part(client_id)'),
+    ('lua/healthauth/nginx/guard.lua', 'core.hex(core.sha256(self.whose .. token))', 'core.hex(core.sha256(token))'),
+    ('lua/healthauth/nginx/guard.lua', 'ngx.req.get_headers(0)', 'ngx.req.get_headers()'),
+    ('lua/healthauth/nginx/cache.lua', 'valid and VALID or GONE)', 'VALID)'),
+]
+
+# Mutants that change nothing that anybody could see: (file, the line in --list behind the colon, why).
+EQUIVALENT = [
+]

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- bearer in a real nginx with four workers: one refresh whatever happens, and nobody waits longer than the lease.
 
+local core = require "healthauth.core"
 local nginx = require "spec.nginx.server"
 local people = require "spec.nginx.people"
 local process = require "spec.support.process"
@@ -46,12 +47,14 @@ describe("the bearer in nginx", function()
     local before = refreshes()
     box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 0.5 })
     pass(LIFE + 1)
-    local started = os.time()
+    local started = core.monotonic()
     local statuses = server:burst("/app", 400, cookie())
+    local took = core.monotonic() - started
+    print(("shared_dict, 4 workers: 400 requests on an expired session, 1 refresh of 0.5 s, all answered after %.1f s"):format(took))
     assert.same({ ["200"] = 400 }, statuses)
     assert.equal(before + 1, refreshes())
     assert.equal(0, box:control("count", { operation = "pkb.refresh" }).replays)
-    assert.is_true(os.time() - started < 15)
+    assert.is_true(took < 15)
   end)
 
   it("renews ahead in a timer, so that no request waits", function()
@@ -96,11 +99,13 @@ describe("the bearer in nginx", function()
     local other = people.browser(server, box)
     for _, pid in ipairs(server:workers()) do server:signal("KILL", pid) end -- the holder is one of them; the master starts others
     assert.is_true(nginx.wait_for(5, function() return #server:workers() == 4 end))
-    local started = os.time()
+    local started = core.monotonic()
     local statuses = server:burst("/app", 20, cookie())
+    local took = core.monotonic() - started
+    print(("the worker that held a lease of 4 s was killed: 20 requests answered after %.1f s"):format(took))
     -- The refresh left and its answer is lost: PKB's token may be spent, so it is never sent again.
     assert.same({ ["401"] = 20 }, statuses)
-    assert.is_true(os.time() - started <= 7, "waited longer than the lease of 4 s")
+    assert.is_true(took < 7, "waited longer than the lease of 4 s")
     assert.equal(before + 1, refreshes())
     assert.equal(0, box:control("count", { operation = "pkb.refresh" }).replays)
     assert.equal(302, other:login().status) -- and nobody else is touched
@@ -108,25 +113,42 @@ describe("the bearer in nginx", function()
     process.sleep(1.5)
   end)
 
-  it("loses no session and no request when nginx reloads under load", function()
-    local out = person.jar .. ".load"
-    os.execute(([[
-      (curl -s -Z --parallel-immediate --parallel-max 20 -o /dev/null -w '%%{http_code}\n' -H '%s' '%s?n=[1-1500]' >%s 2>/dev/null
-      echo end >>%s) &
-    ]]):format(cookie()[1], server:url "/app", out, out))
-    for _ = 1, 2 do
-      process.sleep(0.25)
+  it("loses no session and no request when nginx reloads under load, in the middle of refreshes", function()
+    local out, before, old = person.jar .. ".load", refreshes(), person:get("/app").body
+    process.write(out .. ".sh", ([[
+      while [ -e %s ] && [ ! -e %s.stop ]; do
+        curl -s -Z --parallel-immediate --parallel-max 20 --max-time 20 -o /dev/null -w '%%{http_code}\n' -H '%s' '%s?n=[1-200]'
+      done >%s 2>/dev/null
+      echo end >>%s
+    ]]):format(person.jar, out, cookie()[1], server:url "/app", out, out))
+    os.execute("sh " .. out .. ".sh &")
+    for _, seconds in ipairs { LIFE - 10, LIFE + 1 } do -- one renewed ahead in a timer, one that requests wait for
+      box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 0.4 })
+      local sent = refreshes()
+      pass(seconds)
+      assert.is_true(nginx.wait_for(3, function() return refreshes() == sent + 1 end))
       server:signal "HUP"
+      assert.is_true(nginx.wait_for(10, function()
+        local now = person:get("/app").body
+        local new = now ~= old
+        if new then old = now end
+        return new
+      end))
     end
+    process.write(out .. ".stop", "")
     assert.is_true(nginx.wait_for(30, function() return (process.read(out) or ""):find "end" end))
     local statuses, others = 0, {}
     for line in process.read(out):gmatch "[^\n]+" do
       if line == "200" then statuses = statuses + 1
       elseif line ~= "end" then others[#others + 1] = line end
     end
-    assert.same({ 1500, "" }, { statuses, table.concat(others, "\n"):sub(1, 400) })
+    assert.equal("", table.concat(others, "\n"):sub(1, 400))
+    assert.is_true(statuses >= 400)
     assert.equal(200, person:get("/app").status)
+    assert.equal(before + 2, refreshes())
+    assert.equal(0, box:control("count", { operation = "pkb.refresh" }).replays)
     assert.is_true(nginx.wait_for(10, function() return #server:workers() == 4 end))
+    print(("reload under load: %d requests, 2 HUP, each in the middle of a refresh, nothing lost"):format(statuses))
   end)
 
   it("shows metrics and the status page, without any secret", function()

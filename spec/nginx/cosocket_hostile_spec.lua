@@ -66,9 +66,9 @@ describe("the hostile suite over cosockets", function()
 
   it("is told as the libcurl transport tells it, and never blocks a worker", function()
     local pings = server.folder .. "/pings"
-    local loop = "while [ ! -e %s.stop ]; do curl -s -o /dev/null -w '%%{time_total}\\n' --max-time 5 %s; sleep 0.02; done >>%s;"
-      .. " echo end >>%s"
-    process.write(pings .. ".sh", loop:format(pings, server:url "/ping", pings, pings))
+    local loop = "while [ -e %s.sh ] && [ ! -e %s.stop ]; do "
+      .. "curl -s -o /dev/null -w '%%{time_total}\\n' --max-time 5 %s; sleep 0.02; done >>%s; echo end >>%s"
+    process.write(pings .. ".sh", loop:format(pings, pings, server:url "/ping", pings, pings))
     os.execute(("sh %s.sh >/dev/null 2>&1 &"):format(pings))
     local wrong, judged, raised = {}, 0, 0
     for _, case in ipairs(cases) do

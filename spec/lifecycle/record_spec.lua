@@ -43,6 +43,45 @@ describe("a record", function()
     end)
   end
 
+  local JOURNALS = {
+    '7', '"sent"', '[]', '{}', '{"state":"sent"}', '{"state":"sent","fingerprint":5}', '{"state":"else","fingerprint":"f"}',
+    '{"state":"refused","fingerprint":"f"}', '{"state":"refused","fingerprint":"f","code":5}',
+    '{"state":"refused","fingerprint":"f","code":"No Word\\u001b"}',
+    '{"state":"refused","fingerprint":"f","code":"' .. ("a"):rep(129) .. '"}',
+  }
+
+  it("with a journal or an age that nobody of us writes is no session", function()
+    assert(open():restore(support.tokens(NOW, 600)))
+    local key, text = store:list()()
+    local _, version = store:load(key)
+    local bad = {}
+    for i, journal in ipairs(JOURNALS) do bad[i] = text:gsub('"key":', function() return '"journal":' .. journal .. ',"key":' end) end
+    for _, login in ipairs { '"1"', "-1", "1e300", "{}" } do bad[#bad + 1] = text:gsub('"login":%d+', '"login":' .. login) end
+    for _, n in ipairs { '"1"', "-1", "1e300", "true" } do bad[#bad + 1] = text:gsub('"n":%d+', '"n":' .. n) end
+    for _, record in ipairs(bad) do
+      assert.not_equal(text, record)
+      version = assert(store:save(key, record, version))
+      local token, err = open():access_token()
+      assert.is_nil(token, record)
+      assert.same({ "store", "record_invalid" }, { err.kind, err.code })
+    end
+  end)
+
+  it("of one client and key is never another's, whatever the two spell together", function()
+    local function of(client, name)
+      return assert(healthauth.pkb {
+        base_url = "https://pkb.example", client_id = client, transport = transport, store = store, key = name,
+        clock = function() return NOW end,
+      })
+    end
+    assert(of("ab", "c"):restore(support.tokens(NOW, 600)))
+    local token, err = of("a", "bc"):access_token()
+    assert.is_nil(token)
+    assert.equal("no_token", err.code)
+    assert(of("a", "bc"):restore { access_token = "other", expires_at = NOW + 600 })
+    assert.equal("access-0", of("ab", "c"):access_token())
+  end)
+
   it("holds an answer of as many members as are taken", function()
     answers("[" .. ("0,"):rep(19990) .. "0]")
     assert(open():exchange { code = "c" })

@@ -79,7 +79,7 @@ function M:first_load(p)
   local found, err = self:load()
   if err then return nil, err end
   p.loaded = true
-  if found then adopt(p, found) end
+  if found and not ours_newer(p, found) then adopt(p, found) end
   return found ~= nil
 end
 

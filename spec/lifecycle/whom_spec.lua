@@ -309,6 +309,46 @@ describe("a refresh token that may be sent again", function()
 end)
 
 describe("tokens that could not be saved", function()
+  it("are not lost to restore(), which loads the record", function()
+    local session = open("pkb", support.provider(clock))
+    assert(session:restore(support.tokens(NOW, 0)))
+    local save, saves = store.save, 0
+    store.save = function(self, ...)
+      saves = saves + 1
+      if saves > 1 then return nil, core.error { kind = "store", code = "store_full" } end
+      return save(self, ...)
+    end
+    assert.equal("access-1", session:access_token())
+    assert.is_true(session:restore())
+    assert.equal("access-1", session:access_token())
+    store.save = save
+    assert.equal("access-1", session:access_token())
+    assert.equal("access-1", stored().tokens.access_token)
+  end)
+
+  it("do not become newer than another's login by a restore that failed", function()
+    local save, broken = store.save, false
+    store.save = function(self, ...)
+      if broken then return nil, core.error { kind = "store", code = "store_full" } end
+      return save(self, ...)
+    end
+    local provider = support.provider(clock)
+    local session, perform = open("pkb", provider), provider.perform
+    assert(session:restore(support.tokens(NOW, 0)))
+    function provider:perform(request)
+      broken = true
+      return perform(self, request)
+    end
+    assert.equal("access-1", session:access_token()) -- and not saved
+    broken, clock.now = false, NOW + 10
+    assert(open("pkb", provider):restore { access_token = "login", refresh_token = "login-refresh", expires_at = NOW + 900 })
+    broken, clock.now = true, NOW + 20
+    assert.is_nil((session:restore { access_token = "lost", refresh_token = "lost-refresh", expires_at = NOW + 900 }))
+    broken = false
+    assert.equal("login", session:access_token())
+    assert.equal("login", stored().tokens.access_token)
+  end)
+
   it("are saved by verify, too", function()
     local provider, broken = support.provider(clock), true
     local declared = healthauth.provider {

@@ -121,7 +121,8 @@ function M.catch_up(session, ctx)
   return found, version
 end
 
---- Loads the record of a session that has no tokens of its own yet: true when it has some now, false when there is none, nil, err.
+--- Loads the record: true when the session has tokens now, false when there is none, nil, err. Tokens of ours that could not be saved yet
+-- and are newer than the stored ones stay.
 ---@param session userdata
 ---@param ctx table
 ---@return boolean|nil, table|nil
@@ -130,6 +131,7 @@ function M.first_load(session, ctx)
   if err then return nil, err end
   ctx.loaded = true
   if not found or not found.tokens then return false end
+  if ours_is_newer(ctx, found) then return true end
   return M.adopt(session, ctx, found, version)
 end
 

@@ -70,6 +70,14 @@ local WRONG = {
   { "operations.exchange.fields", function(d) d.operations.exchange.fields[1] = "x" end },
   { "operations.exchange.headers", function(d) d.operations.exchange.headers = { ["Bad Name"] = "x" } end },
   { "operations.exchange.headers.X%-A", function(d) d.operations.exchange.headers = { ["X-A"] = "a\r\nb" } end },
+  { "operations.exchange.headers.Host: expected no header", function(d) d.operations.exchange.headers = { Host = "x" } end },
+  { "operations.exchange.headers.range", function(d) d.operations.exchange.headers = { range = "bytes=0-1" } end },
+  { "headers.Content%-Length", function(d) d.headers = { ["Content-Length"] = "1" } end },
+  { "headers.X%-Request%-ID", function(d) d.headers = { ["X-Request-ID"] = "x" } end },
+  { "operations.exchange.headers", function(d) d.headers, d.operations.exchange.headers = { ["X-A"] = "1" }, { ["x-a"] = "2" } end },
+  { "operations.exchange.headers", function(d) d.operations.exchange.headers = { ["content-type"] = "text/plain" } end },
+  { "operations.verify.headers", function(d) d.operations.verify.headers = { authorization = "x" } end },
+  { "headers: expected", function(d) d.headers = { Authorization = "x" } end },
   { "operations.exchange.headers.X%-A", function(d) d.operations.exchange.headers = { ["X-A"] = {} } end },
   { "operations.exchange.success", function(d) d.operations.exchange.success = 200 end },
   { "operations.exchange.success", function(d) d.operations.exchange.success = {} end },
@@ -360,6 +368,18 @@ describe("a provider of one's own", function()
     one:close()
     assert.is_nil(two:tokens())
     assert.equal("healthauth.session (acme, no tokens)", tostring(two))
+  end)
+
+  it("sends the Accept that it declares, once, and leaves a call without one to the caller", function()
+    local session = acme(nil, { tokens = support.tokens() })
+    assert.equal("application/json", (support.header(assert(support.begin(session, "check")):request(), "Accept")))
+    assert.same({ "text/plain", 1 },
+      { support.header(assert(support.begin(session, "call", { url = "/x", headers = { Accept = "text/plain" } })):request(), "Accept") })
+    session = acme({ headers = { accept = "application/fhir+json" } }, { tokens = support.tokens() })
+    for _, operation in ipairs { "check", "verify", "refresh" } do
+      assert.same({ "application/fhir+json", 1 }, { support.header(assert(support.begin(session, operation)):request(), "Accept") })
+    end
+    assert.is_false(pcall(support.begin, session, "call", { url = "/x", headers = { Accept = "text/plain" } }))
   end)
 
   it("sends numbers and booleans of a JSON body as such", function()

@@ -69,6 +69,11 @@ static const char *call_url(lua_State *L, struct lha_exchange *x, int args, cons
   return code;
 }
 
+/* What we set in our own operations and a call leaves to the caller, unless the declaration has it on every request. */
+static bool callers_own(const struct lha_exchange *x, const char *name, size_t n) {
+  return (ha_same_word(name, n, "accept", 6) || ha_same_word(name, n, "content-type", 12)) && !lha_header_declared(&x->session->provider->headers, name);
+}
+
 static void call_headers(lua_State *L, struct lha_exchange *x, int args) {
   const char *provider = x->session->provider->name;
   rawfield(L, args, "headers");
@@ -82,7 +87,7 @@ static void call_headers(lua_State *L, struct lha_exchange *x, int args) {
       name = lua_tolstring(L, -2, &nlen);
       value = lua_tolstring(L, -1, &vlen);
       if (!ha_is_field_name(name, nlen) || !ha_is_field_value(value, vlen)) luaL_error(L, "%s call: headers: expected names and values without control characters", provider);
-      if (lha_header_is_ours(x->session->provider, name, nlen) && !ha_same_word(name, nlen, "accept", 6) && !ha_same_word(name, nlen, "content-type", 12))
+      if (lha_header_is_ours(x->session->provider, name, nlen) && !callers_own(x, name, nlen))
         luaL_error(L, "%s call: headers: one of them is set by healthauth itself", provider);
       lha_must(L, lha_header_add(x, name, nlen, "", value, vlen));
       lua_pop(L, 1);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
 #include "declare.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/secret.h"
 
@@ -179,4 +181,29 @@ int lha_declare_keys(const struct lha_cursor *c) {
     }
   }
   return n;
+}
+
+bool lha_header_declared(const struct lha_fields *headers, const char *name) {
+  int i;
+  for (i = 0; i < headers->count; i++)
+    if (strcasecmp(headers->list[i].name, name) == 0) return true;
+  return false;
+}
+
+void lha_declare_headers_once(const struct lha_cursor *c, const struct lha_provider *p) {
+  static const char once[] = "no header that the request has already";
+  const struct lha_operation *op;
+  int verb, i;
+  for (verb = 0; verb < LHA_OPERATIONS; verb++) {
+    char member[64];
+    if ((op = p->operations[verb]) == NULL) continue;
+    snprintf(member, sizeof member, "operations.%s.headers", lha_verb_names[verb]);
+    for (i = 0; i < op->headers.count; i++)
+      if (lha_header_declared(&p->headers, op->headers.list[i].name)) lha_declare_bad(c, member, once);
+    if (op->body != LHA_BODY_NONE && lha_header_declared(&op->headers, "content-type")) lha_declare_bad(c, member, once);
+    if (op->auth != LHA_AUTH_NONE && lha_header_declared(&op->headers, "authorization")) lha_declare_bad(c, member, once);
+    if (op->body != LHA_BODY_NONE && lha_header_declared(&p->headers, "content-type")) lha_declare_bad(c, "headers", once);
+    if (op->auth != LHA_AUTH_NONE && lha_header_declared(&p->headers, "authorization")) lha_declare_bad(c, "headers", once);
+  }
+  if (p->has_call && lha_header_declared(&p->headers, "authorization")) lha_declare_bad(c, "headers", once);
 }

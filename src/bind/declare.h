@@ -31,6 +31,9 @@ int lha_declare_texts(const struct lha_cursor *c, const char *member, const char
 /* The table's keys, sorted, as a list on the stack (they must be names); the count. */
 int lha_declare_keys(const struct lha_cursor *c);
 
+/* Refuses a header that a request would have twice: declared twice, or set by body or auth as well. c is the whole declaration. */
+void lha_declare_headers_once(const struct lha_cursor *c, const struct lha_provider *p);
+
 /* A block of the arena; raises when there is no memory. */
 void *lha_declare_alloc(const struct lha_cursor *c, size_t size);
 char *lha_declare_copy(const struct lha_cursor *c, const char *p, size_t n);

@@ -12,6 +12,9 @@ void lha_options_read(lua_State *L, const struct lha_provider *p, struct lha_ses
 enum { LHA_CREDENTIAL_MAX = 8192 };
 bool lha_credential_fine(const struct lha_option *o, const char *p, size_t n);
 
+/* Framing, routing and what every request has: nobody else's to set, not a declaration's either. */
+bool lha_header_reserved(const char *name, size_t n);
+
 /* Whether an extra header of that name would fight with what we send ourselves. */
 bool lha_header_is_ours(const struct lha_provider *p, const char *name, size_t n);
 

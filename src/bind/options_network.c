@@ -189,13 +189,23 @@ void lha_option_proxy_way(const struct lha_reader *r) {
   lua_pop(L, 1);
 }
 
+static bool word_in(const char *const *list, const char *name, size_t n) {
+  for (; *list; list++)
+    if (strlen(*list) == n && strncasecmp(*list, name, n) == 0) return true;
+  return false;
+}
+
+bool lha_header_reserved(const char *name, size_t n) {
+  static const char *const RESERVED[] = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "user-agent", "x-request-id",
+                                         "cookie", "expect", "te", "trailer", "upgrade", "keep-alive", "proxy-authorization",
+                                         "proxy-connection", "http2-settings", "range", NULL};
+  return word_in(RESERVED, name, n);
+}
+
 bool lha_header_is_ours(const struct lha_provider *p, const char *name, size_t n) {
-  static const char *const OURS[] = {"host",   "content-length", "content-type", "transfer-encoding", "connection", "authorization", "accept",
-                                     "accept-encoding", "user-agent", "x-request-id", "cookie", "expect", "te", "trailer", "upgrade",
-                                     "keep-alive", "proxy-authorization", "proxy-connection", "http2-settings", "range", NULL};
+  static const char *const OURS[] = {"content-type", "authorization", "accept", NULL};
   int i, verb;
-  for (i = 0; OURS[i]; i++)
-    if (strlen(OURS[i]) == n && strncasecmp(OURS[i], name, n) == 0) return true;
+  if (lha_header_reserved(name, n) || word_in(OURS, name, n)) return true;
   for (i = 0; i < p->headers.count; i++)
     if (p->headers.list[i].name_len == n && strncasecmp(p->headers.list[i].name, name, n) == 0) return true;
   for (verb = 0; verb < LHA_OPERATIONS; verb++)

@@ -9,6 +9,7 @@
 #include "class.h"
 #include "declare.h"
 #include "error.h"
+#include "options.h"
 
 const char *const lha_verb_names[LHA_VERBS] = {"exchange", "refresh", "verify", "check", "logout", "call"};
 const char *const lha_member_names[LHA_MEMBERS + 1] = {"access_token", "refresh_token", "token_type", "expires_in",
@@ -95,6 +96,7 @@ static void read_fields(const struct lha_cursor *outer, const char *member, stru
     lua_rawgeti(c.L, keys, i + 1);
     name = lua_tolstring(c.L, -1, &n);
     if (headers && !ha_is_field_name(name, n)) lha_declare_bad(&c, NULL, "names of headers");
+    if (headers && lha_header_reserved(name, n)) lha_declare_bad(&c, name, "no header that healthauth sets itself");
     f->name = lha_declare_copy(&c, name, n);
     f->name_len = n;
     lua_rawget(c.L, c.table);
@@ -386,6 +388,7 @@ static void read_declaration(lua_State *L, struct lha_provider *p) {
   }
   if (p->authorize && !p->operations[LHA_EXCHANGE]) lha_declare_bad(&c, "operations.exchange", "an operation where authorize is declared");
   read_call(&c, p);
+  lha_declare_headers_once(&c, p);
   read_rules(&c, "errors", true, &p->errors);
 }
 

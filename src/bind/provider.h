@@ -142,6 +142,9 @@ int lha_option_index(const struct lha_provider *p, const char *name, size_t len)
 /* Whether one of the fields is $argument.NAME. */
 bool lha_fields_take(const struct lha_fields *fields, const char *name);
 
+/* Whether a header of that name is among them, in any case. */
+bool lha_header_declared(const struct lha_fields *headers, const char *name);
+
 /* core.provider(declaration) -> userdata; raises with the path of the wrong member. */
 int lha_provider_function(lua_State *L);
 

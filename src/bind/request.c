@@ -250,7 +250,8 @@ static const char *build_operation(lua_State *L, struct lha_exchange *x, const c
   if (code) return code;
   if (op->body == LHA_BODY_FORM) lha_must(L, plain_header(x, "Content-Type", "application/x-www-form-urlencoded"));
   if (op->body == LHA_BODY_JSON) lha_must(L, plain_header(x, "Content-Type", "application/json"));
-  lha_must(L, plain_header(x, "Accept", "application/json"));
+  if (!lha_header_declared(&x->session->provider->headers, "accept") && !lha_header_declared(&op->headers, "accept"))
+    lha_must(L, plain_header(x, "Accept", "application/json"));
   return NULL;
 }
 

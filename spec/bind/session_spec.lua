@@ -17,6 +17,9 @@ local function wrong(name, changes, pattern)
   return message
 end
 
+local many_headers = {} -- each is fine, all of them are too much
+for i = 1, 16 do many_headers["X-" .. i] = ("v"):rep(8 * 1024) end
+
 -- option, values that raise. Each message names the option.
 local IMPOSSIBLE = {
   { "base_url", { 5, true, {}, print, "", "x", "ftp://a.example", "https://", "https:///x", "https://u:p@a.example",
@@ -39,7 +42,7 @@ local IMPOSSIBLE = {
       { ["Transfer-Encoding"] = "chunked" },
     { Authorization = "Bearer x" }, { ["User-Agent"] = "x" }, { ["X-Request-ID"] = "x" }, { Cookie = "a=b" }, { ["Content-Type"] = "x" },
     { Accept = "x" }, { ["Accept-Encoding"] = "gzip" }, { Connection = "close" },
-    { Range = "bytes=0-1" } } },
+    { Range = "bytes=0-1" }, many_headers } },
   { "origins", { 5, "https://a.example", { 5 }, { "a.example" }, { "http://a.example" }, { "https://a.example/path" },
     { "https://u@a.example" },
     { x = "https://a.example" }, { "https://a.example", nil, "https://b.example" } } },

@@ -9,7 +9,7 @@
 #include "bytes.h"
 #include "options_reader.h"
 
-enum { HEADERS_MAX = 32, ORIGINS_MAX = 32, PATH_MAX_BYTES = 4096, PROXY_WORD_MAX = 1024 };
+enum { HEADERS_MAX = 32, HEADER_BYTES_MAX = 64 * 1024, ORIGINS_MAX = 32, PATH_MAX_BYTES = 4096, PROXY_WORD_MAX = 1024 };
 
 /* A path, or a URL that is https or loopback. */
 static bool endpoint_fine(lua_State *L, const char *p, size_t n) {
@@ -217,11 +217,12 @@ bool lha_header_is_ours(const struct lha_provider *p, const char *name, size_t n
 }
 
 void lha_option_headers(const struct lha_reader *r) {
-  static const char expected[] = "a table of up to 32 header names with a text each, none that healthauth sets itself";
+  static const char expected[] = "a table of up to 32 header names with a text each, none that healthauth sets itself, in all at most 64 KiB";
   lua_State *L = r->L;
   lha_option_get(r, "headers");
   if (!lua_isnil(L, -1)) {
     int from = lua_gettop(L), n = 0;
+    size_t bytes = 0;
     if (lua_type(L, -1) != LUA_TTABLE) lha_option_bad(r, "headers", expected);
     r->s->headers = ha_alloc(sizeof *r->s->headers * HEADERS_MAX);
     if (!r->s->headers) luaL_error(L, "not enough memory");
@@ -234,7 +235,8 @@ void lha_option_headers(const struct lha_reader *r) {
       name = lua_tolstring(L, -2, &nlen);
       value = lua_tolstring(L, -1, &vlen);
       if (!ha_is_field_name(name, nlen) || nlen > 128 || !ha_is_field_value(value, vlen) || vlen > LHA_CREDENTIAL_MAX) lha_option_bad(r, "headers", expected);
-      if (lha_header_is_ours(r->p, name, nlen)) lha_option_bad(r, "headers", expected);
+      bytes += nlen + vlen;
+      if (bytes > HEADER_BYTES_MAX || lha_header_is_ours(r->p, name, nlen)) lha_option_bad(r, "headers", expected);
       lha_must(L, ha_secret_set(&r->s->headers[n].name, name, nlen));
       lha_must(L, ha_secret_set(&r->s->headers[n].value, value, vlen));
       n++;

@@ -141,6 +141,27 @@ describe("a PKB client with a Tethered Token", function()
     assert.equal("SITE", sent[2].scope)
   end)
 
+  it("works at the sandbox, over a store, for as long as the token rotates", function()
+    local box, store = healthauth.transports.sandbox {}, healthauth.stores.memory {}
+    local own = box.credentials.pkb
+    local function open(scope)
+      return assert(healthauth.pkb {
+        environment = "sandbox", client_id = own.client_id, scope = scope, transport = box, store = store, key = "site",
+        clock = function() return box:now() end,
+      })
+    end
+    assert(open("SITE"):restore { refresh_token = box:tethered_token() })
+    local seen = {}
+    for i = 1, 5 do
+      seen[i] = assert(open("SITE"):access_token())
+      assert.not_equal(seen[i - 1], seen[i])
+      box:advance(600)
+    end
+    assert.equal(5, box:count "pkb.refresh")
+    assert.equal("invalid_scope", select(2, open():access_token()).code) -- a client that does not say it is refused
+    assert.equal(0, box:replays())
+  end)
+
   it("prefers the rotated one in the store to the first one in its options", function()
     local clock = { now = NOW }
     local provider, store = support.provider(clock), healthauth.stores.memory {}

@@ -160,6 +160,12 @@ function Sandbox:access_code()
   return PROVIDERS.conneqt.access_code(self)
 end
 
+--- A PKB refresh token for a client with a Tethered Token (scope SITE), as it is handed over by hand.
+---@return string
+function Sandbox:tethered_token()
+  return PROVIDERS.pkb.tethered_token(self)
+end
+
 --- Plays the person: opens the authorize_url, allows or denies, and returns the callback URL.
 ---@param url string
 ---@param decision? "allow"|"deny" default: allow

@@ -87,6 +87,7 @@ local CONTROL = {
     return { ok = true }
   end,
   access_code = function() return { access_code = instance():access_code() } end,
+  tethered_token = function() return { refresh_token = instance():tethered_token() } end,
   revoke = function(fields) return { known = instance():revoke(fields.token) } end,
   expire = function(fields) return { known = instance():expire(fields.token) } end,
   advance = function(fields) instance():advance(fields.seconds) return { now = instance():now() } end,
@@ -101,7 +102,7 @@ function nginx.control()
   local fields = core.json_decode(seen.body ~= "" and seen.body or "{}")
   local status, answer
   if not action or seen.method ~= "POST" then
-    status, answer = 404, { error = "POST /control/ and one of: fault access_code revoke expire advance count credentials" }
+    status, answer = 404, { error = "POST /control/ and one of: fault access_code tethered_token revoke expire advance count credentials" }
   elseif type(fields) ~= "table" then
     status, answer = 400, { error = "the body must be a JSON object" }
   else

@@ -9,6 +9,7 @@ local login = require "healthauth.sandbox.pkb_login"
 local mint = require "healthauth.sandbox.mint"
 
 local JSON = "application/json;charset=UTF-8"
+local TETHERED_LIFETIME = 365 * 86400
 local NO_STORE = { { "Cache-Control", "no-store" }, { "Pragma", "no-cache" } }
 
 local pkb = {
@@ -62,6 +63,7 @@ local function refresh(sandbox, form)
       or token.session.client_id ~= form.client_id then
     return refuse("invalid_grant", "Invalid refresh token")
   end
+  if token.session.scope == "SITE" and not form.scope then return refuse("invalid_scope", "scope is missing") end
   if form.scope and form.scope:upper() ~= token.session.scope then return refuse("invalid_scope", "Scope does not match the session") end
   token.spent = true
   return issue(sandbox, token.session, token.session.scope)
@@ -79,6 +81,17 @@ local function tokens(sandbox, request)
   local grant = GRANTS[form.grant_type]
   if not grant then return refuse("unsupported_grant_type") end
   return grant(sandbox, form)
+end
+
+--- The first refresh token of a Tethered-Token system client, as a Team Coordinator sees it and hands it over: it has no login.
+---@param sandbox table
+---@return string
+function pkb.tethered_token(sandbox)
+  local secret = mint.token(sandbox.state)
+  sandbox.state.pkb.refresh[secret] = { spent = false, session = {
+    client_id = sandbox.credentials.pkb.client_id, scope = "SITE", invalid = false, ends_at = sandbox:now() + TETHERED_LIFETIME,
+  } }
+  return secret
 end
 
 --- An empty state.

@@ -4,7 +4,7 @@
 
 local sandbox = require "healthauth.sandbox"
 
-local FORWARDED = { "access_code", "consent", "revoke", "expire", "advance", "fault", "count", "replays", "now" }
+local FORWARDED = { "access_code", "tethered_token", "consent", "revoke", "expire", "advance", "fault", "count", "replays", "now" }
 local LOST = {
   answer = { code = "connection_lost", message = "the connection closed before an answer came", outcome = "unknown" },
   request = { code = "connection_lost", message = "the connection closed before an answer came", outcome = "unknown" },
@@ -40,7 +40,8 @@ end
 
 --- Makes the transport. Options are those of healthauth.sandbox.new, or `sandbox` to share one that exists.
 ---@param options? table
----@return table transport perform, close; and the sandbox's own access_code, consent, revoke, expire, advance, fault, count, replays
+---@return table transport perform, close; and the sandbox's own
+---  access_code, tethered_token, consent, revoke, expire, advance, fault, count, replays
 local function new(options)
   options = options or {}
   if type(options) ~= "table" then error("bad argument #1 to 'sandbox' (table expected, got " .. type(options) .. ")", 2) end

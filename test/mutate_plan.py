@@ -13,7 +13,7 @@ def unit(name):
 
 
 PROVIDERS = ('providers/conneqt', 'providers/ehealth', 'providers/pkb', 'providers/pkb_system')
-BIND = spec('bind/answer', 'bind/callback', 'bind/exchange', 'bind/error', *PROVIDERS, 'bind/provider')
+BIND = spec('bind/answer', 'bind/verdict', 'bind/callback', 'bind/exchange', 'bind/error', *PROVIDERS, 'bind/provider')
 ANSWERS = (BIND, spec('cassettes'))
 SESSION = (spec('bind/session', 'bind/exchange', 'lifecycle/fresh', 'verbs', 'lifecycle/stored'),)
 CURL = (unit('curl_test'), spec('transports/curl_connection', 'transports/curl_request'), spec('transports/curl_environment'),

@@ -83,7 +83,6 @@ static bool split(const char *line, size_t len, struct ha_http1_field *at) {
   const char *colon = memchr(line, ':', len);
   size_t from, to = len;
   if (!colon) return false;
-  at->name = 0;
   at->name_len = (size_t)(colon - line);
   from = at->name_len + 1;
   while (from < to && (line[from] == ' ' || line[from] == '\t')) from++;

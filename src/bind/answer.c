@@ -54,19 +54,20 @@ static bool coded_body(lua_State *L, const struct lha_response *r) {
 
 static bool json_media(const struct lha_response *r) { return r->media && !r->media_repeated && ha_media_is_json(r->media, r->media_len); }
 
-/* Pushes the body as a table, made safe to show when it is an error document (then *dialect tells which); false: nothing is pushed. */
-static bool push_document(lua_State *L, struct lha_exchange *x, const struct lha_response *r, const char **dialect) {
-  size_t i = 0;
-  *dialect = NULL;
-  while (i < r->body_len && strchr(" \t\r\n", r->body[i]) && r->body[i]) i++;
-  if (i == r->body_len || r->body[i] != '{') return false;
-  if (lha_json_decode(L, r->body, r->body_len, (size_t)x->session->limit_depth) != NULL) return false;
-  *dialect = lha_dialect(L, lua_gettop(L), r);
-  if (*dialect) {
+/* Pushes the body as a table, made safe to show when it is an error document, or nil where it is no object. Answers the dialect, or NULL. */
+static const char *push_document(lua_State *L, struct lha_exchange *x, const struct lha_response *r) {
+  const char *dialect;
+  size_t i = strspn(r->body, " \t\r\n");
+  if (i == r->body_len || r->body[i] != '{' || lha_json_decode(L, r->body, r->body_len, (size_t)x->session->limit_depth) != NULL) {
+    lua_pushnil(L);
+    return NULL;
+  }
+  dialect = lha_dialect(L, lua_gettop(L), r);
+  if (dialect) {
     lha_sanitize_push(L, x, -1);
     lua_remove(L, -2);
   }
-  return true;
+  return dialect;
 }
 
 /* The error for an answer that says no, with its document at index (0 = none). */
@@ -78,12 +79,9 @@ static int refused(lua_State *L, struct lha_exchange *x, const struct lha_respon
 
 static int refused_answer(lua_State *L, struct lha_exchange *x, const struct lha_response *r) {
   const char *dialect;
-  if (r->status < 200 || (r->status < 300 && !listed(&x->op->success, r->status)))
+  if (r->status < 300) /* not one of those that were declared */
     return lha_broken(L, x, r, "protocol", "unexpected_status", "the provider answered with a status that this operation does not have");
-  if (!push_document(L, x, r, &dialect)) {
-    dialect = NULL;
-    lua_pushnil(L);
-  }
+  dialect = push_document(L, x, r);
   return refused(L, x, r, dialect, lua_gettop(L));
 }
 
@@ -184,10 +182,7 @@ static int call_answer(lua_State *L, struct lha_exchange *x, const struct lha_re
   if (maybe_cut(L, x, r)) return cut(L, x, r);
   if (r->status >= 400 && r->status < 500) {
     int n;
-    if (!push_document(L, x, r, &dialect)) {
-      dialect = NULL;
-      lua_pushnil(L);
-    }
+    dialect = push_document(L, x, r);
     n = refused(L, x, r, dialect, lua_gettop(L));
     if (lha_rule_met(L, &x->session->provider->expired, x, r->status)) {
       if (!dialect) challenged(L);

@@ -41,6 +41,15 @@ static const struct sample SAMPLES[] = {
   GOOD("chunk sizes in hex", CHUNKED "a\r\n0123456789\r\n0B\r\n0123456789a\r\n0\r\n\r\n", 200, "01234567890123456789a", 1, HA_HTTP1_CHUNKED),
   GOOD("chunk size with zeros", CHUNKED "0000000000000002\r\n{}\r\n000\r\n\r\n", 200, "{}", 1, HA_HTTP1_CHUNKED),
   GOOD("chunk extensions", CHUNKED "2;a=b;c=\"d\"\r\n{}\r\n0 ;x\r\n\r\n", 200, "{}", 1, HA_HTTP1_CHUNKED),
+  GOOD("chunk extension behind spaces and with tabs", CHUNKED "2 \t;a\tb \r\n{}\r\n0\r\n\r\n", 200, "{}", 1, HA_HTTP1_CHUNKED),
+  GOOD("chunks of exactly the limit", CHUNKED "20\r\n01234567890123456789012345678901\r\n20\r\n01234567890123456789012345678901\r\n"
+       "0\r\n\r\n", 200, "0123456789012345678901234567890101234567890123456789012345678901", 1, HA_HTTP1_CHUNKED),
+  GOOD("500", "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", 500, "", 1, HA_HTTP1_LENGTH),
+  GOOD("599", "HTTP/1.1 599 What\r\nContent-Length: 0\r\n\r\n", 599, "", 1, HA_HTTP1_LENGTH),
+  GOOD("eight interims",
+       "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 100 C\r\n\r\nHTTP/1.1 100 C\r\n\r\nHTTP/1.1 100 C\r\n\r\nHTTP/1.1 100 C\r\n\r\n"
+       "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 100 C\r\n\r\nHTTP/1.1 100 C\r\n\r\n" OK_LINE "Content-Length: 0\r\n\r\n", 200, "", 1,
+       HA_HTTP1_LENGTH),
   GOOD("trailers dropped", CHUNKED "2\r\n{}\r\n0\r\nContent-Length: 7\r\nX: y\r\n\r\n", 200, "{}", 1, HA_HTTP1_CHUNKED),
   GOOD("204", "HTTP/1.1 204 No Content\r\n\r\n", 204, "", 0, HA_HTTP1_NONE),
   GOOD("204 with length 0", "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", 204, "", 1, HA_HTTP1_NONE),
@@ -82,6 +91,8 @@ static const struct sample SAMPLES[] = {
   BAD("lower case version", "http/1.1 200 OK\r\n\r\n", HA_HTTP1_MALFORMED),
   BAD("empty line first", "\r\n" OK_LINE "\r\n", HA_HTTP1_MALFORMED),
   BAD("two spaces", "HTTP/1.1  200 OK\r\n\r\n", HA_HTTP1_MALFORMED),
+  BAD("letter in the status", "HTTP/1.1 2x0 OK\r\n\r\n", HA_HTTP1_MALFORMED),
+  BAD("letter at the status's end", "HTTP/1.1 20x OK\r\n\r\n", HA_HTTP1_MALFORMED),
   BAD("two digits", "HTTP/1.1 20 OK\r\n\r\n", HA_HTTP1_MALFORMED),
   BAD("four digits", "HTTP/1.1 2000 OK\r\n\r\n", HA_HTTP1_MALFORMED),
   BAD("status 000", "HTTP/1.1 000 OK\r\n\r\n", HA_HTTP1_MALFORMED),
@@ -142,6 +153,8 @@ static const struct sample SAMPLES[] = {
   BAD("chunk size after a space", CHUNKED " 2\r\n{}\r\n0\r\n\r\n", HA_HTTP1_CHUNK),
   BAD("chunk size before a space", CHUNKED "2 \r\n{}\r\n0\r\n\r\n", HA_HTTP1_CHUNK),
   BAD("chunk size with junk", CHUNKED "2zz\r\n{}\r\n0\r\n\r\n", HA_HTTP1_CHUNK),
+  BAD("chunk size with junk and an extension", CHUNKED "2x;a\r\n{}\r\n0\r\n\r\n", HA_HTTP1_CHUNK),
+  BAD("chunk size with CR and junk", CHUNKED "2\rX{}\r\n0\r\n\r\n", HA_HTTP1_CHUNK),
   BAD("chunk size with a bare LF", CHUNKED "2\n{}\r\n0\r\n\r\n", HA_HTTP1_CHUNK),
   BAD("chunk size with a bare CR", CHUNKED "2\r{}\r\n0\r\n\r\n", HA_HTTP1_CHUNK),
   BAD("chunk extension with a bare LF", CHUNKED "2;a\n{}\r\n0\r\n\r\n", HA_HTTP1_CHUNK),
@@ -248,6 +261,63 @@ static void floods(void) {
   CHECK_EQ_INT(flood("", "HTTP/1.1 200 OK\r\n", 0, 10), HA_HTTP1_HEADERS_BIG);
 }
 
+/* One feed of a text of a head, a fill of so many bytes, and a tail. */
+static enum ha_status filled(const char *head, size_t fill, const char *tail, size_t max_headers) {
+  static char text[8192];
+  struct ha_http1 r;
+  size_t used, n = strlen(head), m = strlen(tail);
+  enum ha_status rc;
+  memcpy(text, head, n);
+  memset(text + n, 'x', fill);
+  memcpy(text + n + fill, tail, m);
+  ha_http1_init(&r, max_headers, MAX_BODY, false);
+  rc = ha_http1_feed(&r, text, n + fill + m, &used);
+  ha_http1_free(&r);
+  return rc;
+}
+
+static void exactly_the_limits(void) {
+  static const char lines[] = OK_LINE "Content-Length: 0\r\nX:";
+  size_t around = sizeof lines - 1 + 4, i;
+  char text[2048] = OK_LINE "Content-Length: 0\r\n";
+  struct ha_http1 r;
+  size_t used;
+  CHECK_EQ_INT(filled(lines, 100, "\r\n\r\n", around + 100), HA_OK); /* a head of as many bytes as are allowed, and one more */
+  CHECK_EQ_INT(filled(lines, 101, "\r\n\r\n", around + 100), HA_TOOBIG);
+  CHECK_EQ_INT(filled(CHUNKED "1;", 4094, "\r\nx\r\n0\r\n\r\n", 512), HA_OK); /* the extension's bytes with its CR are 4095 */
+  CHECK_EQ_INT(filled(CHUNKED "1;", 4095, "\r\nx\r\n0\r\n\r\n", 512), HA_OK);
+  CHECK_EQ_INT(filled(CHUNKED "1;", 4096, "\r\nx\r\n0\r\n\r\n", 512), HA_BAD);
+  for (i = 0; i < HA_HTTP1_LINES - 3; i++) strcat(text, "a:b\r\n"); /* with the status line, the length and the empty line */
+  ha_http1_init(&r, 4096, MAX_BODY, false);
+  CHECK_EQ_INT(ha_http1_feed(&r, text, strlen(text), &used), HA_MORE);
+  CHECK_EQ_INT(ha_http1_feed(&r, "\r\n", 2, &used), HA_OK);
+  ha_http1_free(&r);
+  ha_http1_init(&r, 4096, MAX_BODY, false);
+  CHECK_EQ_INT(ha_http1_feed(&r, text, strlen(text), &used), HA_MORE);
+  CHECK_EQ_INT(ha_http1_feed(&r, "a:b\r\n\r\n", 7, &used), HA_TOOBIG);
+  ha_http1_free(&r);
+}
+
+/* What is no HTTP is told by its first bytes, however long its first line is; a beginning that could be HTTP waits. */
+static void first_bytes(void) {
+  static const char *const wrong[] = {"<", "H<", "HTTP/2", "HTTP/1x", "http", "\n", " HTTP/1.1"};
+  struct ha_http1 r;
+  size_t i, used;
+  for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    ha_http1_init(&r, MAX_HEADERS, MAX_BODY, false);
+    CHECK_CASE(wrong[i]);
+    CHECK_EQ_INT(ha_http1_feed(&r, wrong[i], strlen(wrong[i]), &used), HA_BAD);
+    CHECK_EQ_INT(r.fault, HA_HTTP1_MALFORMED);
+    ha_http1_free(&r);
+  }
+  CHECK_CASE("");
+  for (i = 1; i < sizeof OK_LINE; i++) {
+    ha_http1_init(&r, MAX_HEADERS, MAX_BODY, false);
+    CHECK_EQ_INT(ha_http1_feed(&r, OK_LINE, i, &used), HA_MORE);
+    ha_http1_free(&r);
+  }
+}
+
 static void nul_bytes(void) {
   static const char in_value[] = OK_LINE "X: a\0b\r\n\r\n", in_name[] = OK_LINE "X\0: a\r\n\r\n", in_status[] = "HTTP/1.1 200 O\0K\r\n\r\n";
   struct ha_http1 r;
@@ -308,6 +378,8 @@ static void no_memory(void) {
 int main(void) {
   samples();
   floods();
+  exactly_the_limits();
+  first_bytes();
   nul_bytes();
   fields();
   no_memory();

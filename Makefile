@@ -74,8 +74,9 @@ flight:   setup-test all ; @for vm in $(RUNTIMES); do tools/flight.py --runtime 
 kill:     setup-test all ; @for vm in $(RUNTIMES); do tools/kill.py --runtime $$vm && tools/kill.py --runtime $$vm --stops || exit 1; done
 model lost: setup-test all ; @for vm in $(RUNTIMES); do tools/with_runtime.sh $$vm tools/$@.lua $(or $(SEED),1) || exit 1; done
 bench-memory: setup-test all ; @for vm in $(RUNTIMES); do tools/with_runtime.sh $$vm bench/memory.lua || exit 1; done
+mutate:   setup-test  ; @python3 test/mutate.py $(MUTATE)
 fuzz:     setup-test  ; @tools/fuzz.sh $(or $(TIME),60)
 install:  all         ; @tools/install.sh $(PREFIX) $(RUNTIMES)
 clean:                ; rm -rf build
 sources-%:            ; @printf '%s\n' $(call sources,$*)
-.PHONY: all demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit bench bench-nginx browser flight kill model lost bench-memory fuzz clean install
+.PHONY: all demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit bench bench-nginx browser flight kill model lost bench-memory mutate fuzz clean install

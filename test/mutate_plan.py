@@ -95,11 +95,28 @@ BY_HAND = [
     ('lua/healthauth/lifecycle/renew.lua', 'vault.swap(session, ctx, journal, version)', 'vault.swap(session, ctx, nil, version)'),
     ('lua/healthauth/lifecycle/renew.lua', 'local ROUNDS = 8', 'local ROUNDS = 1'),
     ('lua/healthauth/lifecycle/record.lua', 'part(provider) .. part(base_url) .. part(client_id)', 'part(provider) .. part(client_id)'),
-    ('lua/healthauth/nginx/guard.lua', 'core.hex(core.sha256(self.whose .. token))', 'core.hex(core.sha256(token))'),
+    ('lua/healthauth/nginx/guard.lua', 'table.concat({ "healthauth verdict", provider, base_url, client_id or "" }, "\\0")', 'provider'),
     ('lua/healthauth/nginx/guard.lua', 'ngx.req.get_headers(0)', 'ngx.req.get_headers()'),
     ('lua/healthauth/nginx/cache.lua', 'valid and VALID or GONE)', 'VALID)'),
 ]
 
 # Mutants that change nothing that anybody could see: (file, the line in --list behind the colon, why).
+HTTP1, HEAD = 'src/base/http1.c', 'src/base/http1_head.c'
 EQUIVALENT = [
+    (HTTP1, 'r->left = 0;', 'a chunk that was read whole leaves 0'),
+    (HTTP1, 'else if (0 && (ha_buf_reserve(&r->body, (size_t)r->left) != HA_OK)) fail(r, HA_HTTP1_NO_MEMORY);', 'adding reserves, too'),
+    (HTTP1, 'size_t n = r->line.len <= sizeof start - 1 ? r->line.len : sizeof start - 1;', 'both sides are the same there'),
+    (HTTP1, 'bool ended = true;', 'the line reader sets it in any case'),
+    (HTTP1, 'size_t take = r->state != READ_CLOSE && n >= r->left ? (size_t)r->left : n;', 'both sides are the same there'),
+    (HTTP1, 'if (0 && (r->state == READ_CLOSE)) return take;', 'left counts down from 0 and meets 0 after 2^64 bytes'),
+    (HTTP1, '} else if (r->digits == 0 || value > 0) {', 'a 17th zero is no CR, ";" or space, and fails below'),
+    (HTTP1, '} else if ((u <= 0x20 && !space) || u == 0x7F) {', 'a space is a space'),
+    (HEAD, 'if (0 && (len < STATUS_END || memcmp(line, VERSION, VERSION_LEN) != 0)) return HA_HTTP1_MALFORMED;',
+     'the version was looked at byte by byte, and a short line fails at its CR'),
+    (HEAD, 'if (len < STATUS_END && memcmp(line, VERSION, VERSION_LEN) != 0) return HA_HTTP1_MALFORMED;', 'as above'),
+    (HEAD, 'value = value >= most ? value : value * 10 + (uint64_t)(p[i] - \'0\'); /* stays absurd once it is: any limit is smaller */',
+     'no limit is near 2^60'),
+    (HEAD, 'if (0 && (!colon)) return false;', 'the name then ends in the CR, which no name may hold'),
+    (HEAD, 'while (from <= to && (line[from] == \' \' || line[from] == \'\\t\')) from++;', 'line[to] is the CR'),
+    (HEAD, '*ended = false;', 'the caller has set it'),
 ]

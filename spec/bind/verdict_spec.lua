@@ -35,7 +35,8 @@ describe("a refresh token that works once", function()
 
   it("is out of doubt after a good answer, and after a logout", function()
     for operation, response in pairs {
-      refresh = json(200, { access_token = "a", token_type = "bearer" }), exchange = json(200, { access_token = "a", token_type = "bearer" }),
+      refresh = json(200, { access_token = "a", token_type = "bearer" }), exchange = json(200, { access_token = "a",
+        token_type = "bearer" }),
     } do
       local session = support.open("pkb", { tokens = support.tokens() })
       run(session, "refresh", nil, plain(500))

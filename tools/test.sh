@@ -15,7 +15,8 @@ declare -A job=()
 order=()
 plan() { order+=("$1"); job[$1]=$2; }
 plan spec-asan-lua5.4 'tools/spec.sh lua5.4 build/asan'
-plan lint             'JOBS=1 tools/lint.sh'
+plan tidy             'JOBS=1 LINT=clang-tidy tools/lint.sh'
+plan lint             'JOBS=1 LINT="luacheck cppcheck syntax analyzer" tools/lint.sh'
 plan spec-lua5.4      'tools/spec.sh lua5.4'
 plan spec-luajit      'tools/spec.sh luajit'
 plan spec-asan-luajit 'tools/spec.sh luajit build/asan'

@@ -3,7 +3,7 @@
 -- The client is resty.redis or nginx.redis, whichever is installed; without one the store says so, which is tried too.
 
 local check = require "spec.stores.check"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.nginx.server"
 local redis_server = require "spec.support.redis_server"
 local suite = require "spec.stores.suite"
 
@@ -73,27 +73,27 @@ describe("the redis store inside nginx", function()
 
   it("says that it has no client, and never takes the blocking one", function()
     local bare = nginx.start { http = BARE, server = BARE_SERVER, workers = 1 }
-    local answer = bare:get "/new"
+    local answer = bare:text "/new"
     bare:stop()
     equal("unsupported no_redis_client", answer)
   end)
 
   describe("as every store", function()
     for n, case in ipairs(suite) do
-      it(case[1], function() equal("ok", (one:get("/case?n=" .. n))) end)
+      it(case[1], function() equal("ok", (one:text("/case?n=" .. n))) end)
     end
   end)
 
   it("says that Debian's client cannot do TLS, and connects nowhere without it", function()
-    equal("unsupported tls_unsupported", (one:get "/tls"))
+    equal("unsupported tls_unsupported", (one:text "/tls"))
   end)
 
   it("says in a phase without cosockets that it cannot be reached", function()
-    equal("nil store_unavailable", (one:get "/init"))
+    equal("nil store_unavailable", (one:text "/init"))
   end)
 
   it("loses no increment between two instances", function()
-    yes((one:get "/do?what=save&key=c&record=0"):find("-", 1, true))
+    yes((one:text "/do?what=save&key=c&record=0"):find("-", 1, true))
     local pipes = {}
     for i = 1, 8 do
       local port = (i % 2 == 0 and one or two).port
@@ -104,31 +104,31 @@ describe("the redis store inside nginx", function()
       pipe:close()
       yes(body:match("^%d+ %d+$"), body)
     end
-    equal("400", (two:get "/do?what=load&key=c"))
+    equal("400", (two:text "/do?what=load&key=c"))
   end)
 
   it("gives one lease between two instances", function()
-    yes((one:get "/do?what=acquire&key=l&ttl=30"):find("^lease"))
-    equal("false", (two:get "/do?what=acquire&key=l&ttl=30"))
+    yes((one:text "/do?what=acquire&key=l&ttl=30"):find("^lease"))
+    equal("false", (two:text "/do?what=acquire&key=l&ttl=30"))
   end)
 
   it("never lends an authenticated connection to another user or database", function()
-    yes((one:get "/do?what=save&key=own&record=r"):find("-", 1, true))
+    yes((one:text "/do?what=save&key=own&record=r"):find("-", 1, true))
     for _ = 1, 8 do
-      equal("r", (one:get "/do?what=load&key=own"))
-      equal("nil", (one:get "/shared?what=load&key=own"))
-      equal("error store_denied", (one:get "/strangers?what=load&key=own"))
+      equal("r", (one:text "/do?what=load&key=own"))
+      equal("nil", (one:text "/shared?what=load&key=own"))
+      equal("error store_denied", (one:text "/strangers?what=load&key=own"))
     end
   end)
 
   it("works again after the server was stopped and started", function()
     server:down()
-    equal("error store_unavailable", (one:get "/do?what=load&key=k"))
-    equal("error store_unavailable", (one:get "/do?what=acquire&key=k&ttl=1"))
+    equal("error store_unavailable", (one:text "/do?what=load&key=k"))
+    equal("error store_unavailable", (one:text "/do?what=acquire&key=k&ttl=1"))
     server:up()
     for _, instance in ipairs { one, two } do
-      yes((instance:get "/do?what=save&key=k&record=r"):find("-", 1, true))
-      equal("r", (instance:get "/do?what=load&key=k"))
+      yes((instance:text "/do?what=save&key=k&record=r"):find("-", 1, true))
+      equal("r", (instance:text "/do?what=load&key=k"))
     end
   end)
 end)

@@ -29,6 +29,15 @@ http {
 }
 ]]
 
+-- The one server block of specs that need no more.
+local SERVER = [[
+  server {
+    listen 127.0.0.1:$PORT reuseport;
+    location = /ping { content_by_lua_block { ngx.say(ngx.worker.pid()) } }
+    $SERVER
+  }
+]]
+
 -- Ports below the range that outgoing connections use.
 local seed = tonumber(process.capture "od -An -N4 -tu4 /dev/urandom") % 22000
 local function next_port()
@@ -65,7 +74,14 @@ local function as_it_stands(self, options, values)
   }
 end
 
---- Starts it. options: http (the http block's content, with $PORT, $PORT2, $FOLDER, $ROOT and values), or config (the whole file), or
+-- All workers of the configuration are there.
+local function complete(self)
+  local _, started = self:log():gsub("start worker process ", "")
+  return started >= (tonumber((process.read(self.folder .. "/nginx.conf") or ""):match "worker_processes%s+(%d+)") or 1)
+end
+
+--- Starts it. options: http (the http block's content, with $PORT, $PORT2, $FOLDER, $ROOT and values) and server (the content of one
+--- server block on $PORT, which has a /ping), or config (the whole file), or
 --- file (one of the repository, as it stands) with beside (name = text of what it includes), main (further main-level lines), workers (4),
 --- values, env, ca (it serves https, and this file verifies it), expect_failure (then: nil, log).
 ---@param options table
@@ -81,7 +97,8 @@ local function start(options)
     }
     for name, value in pairs(options.values or {}) do values[name] = fill(tostring(value), values) end
     values.MAIN = fill(values.MAIN, values)
-    values.HTTP = options.http and fill(options.http, values)
+    values.SERVER = options.server and fill(options.server, values)
+    values.HTTP = fill((options.http or "") .. (options.server and SERVER or ""), values)
     self.port, self.port2, self.values = values.PORT, values.PORT2, values
     process.write(self.folder .. "/error.log", "")
     local more, words = "", {}
@@ -91,7 +108,7 @@ local function start(options)
     self.pid = process.capture(("cd /; env PATH=\"$PATH:/usr/sbin\" %s nginx -p %s/ -c nginx.conf %s </dev/null >%s/out 2>&1 & echo $!")
       :format(table.concat(words, " "), self.folder, more, self.folder))
     local ready = wait_for(15, function()
-      return not alive(self.pid) or self:log():find("start worker process", 1, true)
+      return not alive(self.pid) or complete(self)
     end)
     local said = self:log()
     if ready and alive(self.pid) and not said:find("Address already in use", 1, true) then return self end
@@ -176,6 +193,25 @@ function Server:get(path, options)
   if code ~= 0 then return nil, err end
   local status, headers = head_of(process.read(self.folder .. "/head") or "")
   return { status = status, headers = headers, body = process.read(self.folder .. "/body") or "" }
+end
+
+--- The body and the status alone; further words go to curl.
+---@return string|nil body
+---@return integer|nil status
+function Server:text(path, ...)
+  local response = self:get(path, { args = { ... } })
+  if response then return response.body, response.status end
+end
+
+--- Asks for several paths at the same moment, each over a connection of its own: the bodies in order.
+function Server:together(paths)
+  local pipes, bodies = {}, {}
+  for i, path in ipairs(paths) do pipes[i] = assert(io.popen("curl -s --max-time 60 " .. process.quote(self:url(path)), "r")) end
+  for i, pipe in ipairs(pipes) do
+    bodies[i] = pipe:read "*a"
+    pipe:close()
+  end
+  return bodies
 end
 
 --- So many requests at the same moment, each on a connection of its own: how often each status came, as { ["200"] = n }.

@@ -3,7 +3,7 @@
 
 local check = require "spec.stores.check"
 local core = require "healthauth.core"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.nginx.server"
 local process = require "spec.support.process"
 local shared_dict = require "healthauth.stores.shared_dict"
 local suite = require "spec.stores.suite"
@@ -50,12 +50,12 @@ describe("the shared_dict store", function()
   setup(function() server = nginx.start { http = HTTP, server = SERVER, workers = 4 } end)
   teardown(function() server:stop() end)
 
-  it("works in init_by_lua", function() equal("string", (server:get "/init")) end)
+  it("works in init_by_lua", function() equal("string", (server:text "/init")) end)
 
   describe("as every store", function()
     for n, case in ipairs(suite) do
       it(case[1], function()
-        local body, status = server:get("/case?n=" .. n)
+        local body, status = server:text("/case?n=" .. n)
         equal("ok", body)
         equal(200, status)
       end)
@@ -63,8 +63,8 @@ describe("the shared_dict store", function()
   end)
 
   it("loses no increment of 16 requests over the workers", function()
-    equal(true, (server:get "/do?what=delete&key=c"):find("true") ~= nil)
-    yes((server:get "/do?what=save&key=c&record=0"):find("-", 1, true), "version")
+    equal(true, (server:text "/do?what=delete&key=c"):find("true") ~= nil)
+    yes((server:text "/do?what=save&key=c&record=0"):find("-", 1, true), "version")
     local paths, workers, count = {}, {}, 0
     for i = 1, 16 do paths[i] = "/count?key=c&times=100" end
     for _, body in ipairs(server:together(paths)) do
@@ -72,7 +72,7 @@ describe("the shared_dict store", function()
       if not workers[pid] then workers[pid], count = true, count + 1 end
     end
     yes(count >= 2, "more than one worker")
-    equal("1600", (server:get "/do?what=load&key=c"))
+    equal("1600", (server:text "/do?what=load&key=c"))
   end)
 
   it("gives one lease to 32 requests that ask at once", function()
@@ -87,40 +87,40 @@ describe("the shared_dict store", function()
   end)
 
   it("frees the lease of a killed worker after its life", function()
-    local pid = yes((server:get "/do?what=acquire&key=dead&ttl=1"):match("^lease of (%d+)$"))
+    local pid = yes((server:text "/do?what=acquire&key=dead&ttl=1"):match("^lease of (%d+)$"))
     local start = core.monotonic()
     os.execute("kill -9 " .. pid)
-    equal("false", (server:get("/do?what=acquire&key=dead&ttl=30", "--retry", "5", "--retry-all-errors", "--retry-delay", "0")))
+    equal("false", (server:text("/do?what=acquire&key=dead&ttl=30", "--retry", "5", "--retry-all-errors", "--retry-delay", "0")))
     local answer
     repeat
       process.sleep(0.05)
-      answer = server:get "/do?what=acquire&key=dead&ttl=30"
+      answer = server:text "/do?what=acquire&key=dead&ttl=30"
     until answer:find("^lease") or core.monotonic() - start > 10
     yes(answer:find("^lease"), answer)
     yes(core.monotonic() - start < 1.8, "took " .. (core.monotonic() - start))
   end)
 
   it("keeps records and leases over a reload", function()
-    yes(server:get "/do?what=save&key=kept&record=still")
-    yes((server:get "/do?what=acquire&key=kept&ttl=30"):find("^lease"))
+    yes(server:text "/do?what=save&key=kept&record=still")
+    yes((server:text "/do?what=acquire&key=kept&ttl=30"):find("^lease"))
     local before = {}
     for _, pid in ipairs(server:workers()) do before[pid] = true end
-    server:reload()
+    server:signal "HUP"
     local pid
     for _ = 1, 100 do
-      pid = (server:get "/ping"):match("%d+")
+      pid = (server:text "/ping"):match("%d+")
       if pid and not before[pid] then break end
       process.sleep(0.02)
     end
     yes(not before[pid], "a new worker answers")
-    equal("still", (server:get "/do?what=load&key=kept"))
-    equal("false", (server:get "/do?what=acquire&key=kept&ttl=30"))
+    equal("still", (server:text "/do?what=load&key=kept"))
+    equal("false", (server:text "/do?what=acquire&key=kept&ttl=30"))
   end)
 
   it("says that it is full, loses nothing, and works when there is room", function()
     local count
     for i = 1, 200 do
-      local answer = server:get("/tight?what=save&key=k" .. i .. "&size=3000")
+      local answer = server:text("/tight?what=save&key=k" .. i .. "&size=3000")
       if answer:find("^error") then
         equal("error store_full", answer)
         count = i - 1
@@ -128,18 +128,18 @@ describe("the shared_dict store", function()
       end
     end
     yes(count and count > 5, "records before it was full")
-    equal("error store_full", (server:get "/tight?what=save&key=k1&size=20000"))
-    for i = 1, count do equal(3000, #server:get("/tight?what=load&key=k" .. i)) end
-    for i = 2, count do equal("true", (server:get("/tight?what=delete&key=k" .. i))) end
-    yes((server:get "/tight?what=save&key=k1&size=20000"):find("-", 1, true))
-    equal(20000, #server:get("/tight?what=load&key=k1"))
+    equal("error store_full", (server:text "/tight?what=save&key=k1&size=20000"))
+    for i = 1, count do equal(3000, #server:text("/tight?what=load&key=k" .. i)) end
+    for i = 2, count do equal("true", (server:text("/tight?what=delete&key=k" .. i))) end
+    yes((server:text "/tight?what=save&key=k1&size=20000"):find("-", 1, true))
+    equal(20000, #server:text("/tight?what=load&key=k1"))
   end)
 
   it("raises for a zone that is not there, and says what to write", function()
-    local text = server:get "/missing"
+    local text = server:text "/missing"
     yes(text:find("lua_shared_dict no such", 1, true), text)
     yes(text:find("^init_by_lua:%d+:") or text:find('"init_by_lua"', 1, true) or text:find("init_by_lua", 1, true), text)
-    yes((server:get "/nameless"):find("option 'name' is required", 1, true))
+    yes((server:text "/nameless"):find("option 'name' is required", 1, true))
   end)
 
   it("is unsupported outside nginx", function()

@@ -189,7 +189,8 @@ static void *serve(void *listener) {
   static long served;
   char block[4096];
   int s = accept(*(int *)listener, NULL, NULL);
-  while (s >= 0 && recv(s, block, sizeof block, 0) > 0) { /* a GET of ours fits into one segment */
+  if (s < 0) return &served;
+  while (recv(s, block, sizeof block, 0) > 0) { /* a GET of ours fits into one segment */
     served++;
     if (send(s, reply, sizeof reply - 1, MSG_NOSIGNAL) < 0) break;
   }

@@ -44,6 +44,7 @@ build = {
         "src/bind/class.c",
         "src/bind/compat.c",
         "src/bind/declare.c",
+        "src/bind/declare_fields.c",
         "src/bind/dialect.c",
         "src/bind/error.c",
         "src/bind/exchange.c",

@@ -34,6 +34,15 @@ int lha_declare_keys(const struct lha_cursor *c);
 /* Refuses a header that a request would have twice: declared twice, or set by body or auth as well. c is the whole declaration. */
 void lha_declare_headers_once(const struct lha_cursor *c, const struct lha_provider *p);
 
+/* A word of a-z, 0-9 and _, at most LHA_NAME_MAX long, that starts with a letter. */
+bool lha_declare_word(const char *p);
+
+/* c.member, a table of values with names: literals and markers; absent = none. headers: names and option values are held to what may enter one. */
+void lha_declare_fields(const struct lha_cursor *c, const char *member, struct lha_provider *p, bool headers, struct lha_fields *out);
+
+/* Raises when the text of c.member is neither a path below base_url nor a whole https URL (http only to loopback). */
+void lha_declare_path(const struct lha_cursor *c, const char *member, const char *path);
+
 /* A block of the arena; raises when there is no memory. */
 void *lha_declare_alloc(const struct lha_cursor *c, size_t size);
 char *lha_declare_copy(const struct lha_cursor *c, const char *p, size_t n);

@@ -4,124 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/secret.h"
-#include "base/url.h"
 #include "class.h"
 #include "declare.h"
 #include "error.h"
-#include "options.h"
 
 const char *const lha_verb_names[LHA_VERBS] = {"exchange", "refresh", "verify", "check", "logout", "call"};
 const char *const lha_member_names[LHA_MEMBERS + 1] = {"access_token", "refresh_token", "token_type", "expires_in",
                                                        "expires_at",   "scope",         "name",       NULL};
-
-static bool is_name(const char *p) {
-  size_t i;
-  if (!(p[0] >= 'a' && p[0] <= 'z')) return false;
-  for (i = 0; p[i]; i++)
-    if (!((p[i] >= 'a' && p[i] <= 'z') || (p[i] >= '0' && p[i] <= '9') || p[i] == '_')) return false;
-  return i <= LHA_NAME_MAX;
-}
 
 int lha_option_index(const struct lha_provider *p, const char *name, size_t len) {
   int i;
   for (i = 0; i < p->option_count; i++)
     if (strlen(p->options[i].name) == len && memcmp(p->options[i].name, name, len) == 0) return i;
   return -1;
-}
-
-/* "$option.client_id?" and friends; the value is on top of the stack. */
-static void read_template(const struct lha_cursor *c, const struct lha_provider *p, const char *member, struct lha_template *t) {
-  static const struct { const char *prefix; enum lha_source source; } SOURCES[] = {
-      {"$option.", LHA_OPTION}, {"$argument.", LHA_ARGUMENT}, {"$pending.", LHA_PENDING}};
-  static const char what[] = "a text, a number, true, false, or a marker $option.NAME, $argument.NAME, $pending.NAME (with ? where it may be absent)";
-  lua_State *L = c->L;
-  size_t n, i;
-  const char *text;
-  if (lua_isboolean(L, -1) || lua_type(L, -1) == LUA_TNUMBER) {
-    t->raw = true;
-    if (lua_isboolean(L, -1)) {
-      text = lua_toboolean(L, -1) ? "true" : "false";
-      n = strlen(text);
-    } else {
-      double v = lua_tonumber(L, -1);
-      char digits[32];
-      if (!(v >= -1e15 && v <= 1e15) || v != (double)(long long)v) lha_declare_bad(c, member, "a whole number");
-      n = (size_t)snprintf(digits, sizeof digits, "%lld", (long long)v);
-      t->text = lha_declare_copy(c, digits, n);
-      t->len = n;
-      return;
-    }
-    t->text = text;
-    t->len = n;
-    return;
-  }
-  if (lua_type(L, -1) != LUA_TSTRING) lha_declare_bad(c, member, what);
-  text = lua_tolstring(L, -1, &n);
-  if (n > LHA_TEXT_MAX || !ha_is_field_value(text, n)) lha_declare_bad(c, member, "printable text");
-  if (n == 0 || text[0] != '$') {
-    t->text = lha_declare_copy(c, text, n);
-    t->len = n;
-    return;
-  }
-  if (text[n - 1] == '?') {
-    t->optional = true;
-    n--;
-  }
-  for (i = 0; i < sizeof SOURCES / sizeof *SOURCES; i++) {
-    size_t plen = strlen(SOURCES[i].prefix);
-    if (n <= plen || memcmp(text, SOURCES[i].prefix, plen) != 0) continue;
-    t->source = SOURCES[i].source;
-    t->len = n - plen;
-    t->text = lha_declare_copy(c, text + plen, n - plen);
-    if (!is_name(t->text)) break;
-    if (t->source == LHA_OPTION && (t->option = lha_option_index(p, t->text, t->len)) < 0)
-      lha_declare_bad(c, member, "a marker that names one of the declared options");
-    return;
-  }
-  lha_declare_bad(c, member, what);
-}
-
-static void read_fields(const struct lha_cursor *outer, const char *member, struct lha_provider *p, bool headers, struct lha_fields *out) {
-  struct lha_cursor c;
-  int i, keys;
-  if (!lha_declare_enter(outer, member, false, &c)) return;
-  out->count = lha_declare_keys(&c);
-  keys = lua_gettop(c.L);
-  out->list = lha_declare_alloc(&c, sizeof *out->list * (size_t)(out->count + 1));
-  for (i = 0; i < out->count; i++) {
-    struct lha_field *f = &out->list[i];
-    size_t n;
-    const char *name;
-    lua_rawgeti(c.L, keys, i + 1);
-    name = lua_tolstring(c.L, -1, &n);
-    if (headers && !ha_is_field_name(name, n)) lha_declare_bad(&c, NULL, "names of headers");
-    if (headers && lha_header_reserved(name, n)) lha_declare_bad(&c, name, "no header that healthauth sets itself");
-    f->name = lha_declare_copy(&c, name, n);
-    f->name_len = n;
-    lua_rawget(c.L, c.table);
-    read_template(&c, p, f->name, &f->value);
-    if (headers && f->value.source == LHA_OPTION) p->options[f->value.option].in_header = true;
-    lua_pop(c.L, 1);
-  }
-  lua_pop(c.L, 2);
-}
-
-static void check_path(const struct lha_cursor *c, const char *member, const char *path) {
-  struct ha_url u;
-  enum ha_status rc;
-  const char *why = NULL;
-  bool fine;
-  if (path[0] == '/' && path[1] != '/') {
-    if (strchr(path, '#') || strchr(path, ' ')) lha_declare_bad(c, member, "a path without space and fragment");
-    return;
-  }
-  ha_url_init(&u);
-  rc = ha_url_parse(&u, path, strlen(path), &why);
-  fine = rc == HA_OK && (u.https || u.loopback);
-  ha_url_free(&u);
-  if (rc == HA_NOMEM) luaL_error(c->L, "not enough memory");
-  if (!fine) lha_declare_bad(c, member, "a path that starts with one slash, or a whole https URL");
 }
 
 /* tokens = "oauth", or a map of our names to dotted paths in the answer. */
@@ -152,13 +47,6 @@ static void read_tokens(const struct lha_cursor *c, struct lha_operation *op, bo
   lua_pop(c->L, 1);
 }
 
-bool lha_fields_take(const struct lha_fields *fields, const char *name) {
-  int i;
-  for (i = 0; i < fields->count; i++)
-    if (fields->list[i].value.source == LHA_ARGUMENT && strcmp(fields->list[i].value.text, name) == 0) return true;
-  return false;
-}
-
 static bool refuses_tokens(enum lha_verb verb) { return verb != LHA_EXCHANGE && verb != LHA_REFRESH; }
 
 static struct lha_operation *read_operation(const struct lha_cursor *outer, struct lha_provider *p, enum lha_verb verb) {
@@ -179,7 +67,7 @@ static struct lha_operation *read_operation(const struct lha_cursor *outer, stru
   op->verb = verb;
   op->method = METHODS[lha_declare_choice(&c, "method", METHODS, verb == LHA_VERIFY || verb == LHA_CHECK ? 0 : 1, "GET, POST, PUT or DELETE")];
   op->path = lha_declare_text(&c, "path", NULL, true);
-  check_path(&c, "path", op->path);
+  lha_declare_path(&c, "path", op->path);
   op->body = (enum lha_body)lha_declare_choice(&c, "body", BODIES, 0, "form, json or none");
   op->auth = (enum lha_auth)lha_declare_choice(&c, "auth", AUTHS, 0, "none, basic or bearer");
   if (op->auth == LHA_AUTH_BASIC && (lha_option_index(p, "client_id", 9) < 0 || lha_option_index(p, "client_secret", 13) < 0))
@@ -187,10 +75,10 @@ static struct lha_operation *read_operation(const struct lha_cursor *outer, stru
   if (op->auth == LHA_AUTH_BEARER && verb == LHA_EXCHANGE) lha_declare_bad(&c, "auth", "none or basic");
   op->wrap = lha_declare_text(&c, "wrap", NULL, false);
   if (op->wrap && op->body != LHA_BODY_JSON) lha_declare_bad(&c, "wrap", "body = \"json\" beside it");
-  read_fields(&c, "fields", p, false, &op->fields);
+  lha_declare_fields(&c, "fields", p, false, &op->fields);
   if (op->fields.count && op->body == LHA_BODY_NONE) lha_declare_bad(&c, "body", "form or json where there are fields");
   if (op->body != LHA_BODY_NONE && strcmp(op->method, "GET") == 0) lha_declare_bad(&c, "body", "none with GET");
-  read_fields(&c, "headers", p, true, &op->headers);
+  lha_declare_fields(&c, "headers", p, true, &op->headers);
   op->success = ONLY_200;
   lha_declare_statuses(&c, "success", false, &op->success);
   lha_declare_statuses(&c, "gone", false, &op->gone);
@@ -269,7 +157,7 @@ static void read_rules(const struct lha_cursor *outer, const char *member, bool 
     r->set_action = lha_declare_text(&c, "action", NULL, false);
     if (r->set_action && (!actions || !lha_is_action(r->set_action)))
       lha_declare_bad(&c, "action", actions ? "retry, wait, reauthorize, fix_request, fix_credentials, step_up or give_up" : "nothing here");
-    if (r->set_code && !is_name(r->set_code)) lha_declare_bad(&c, "code", "a word of a-z, 0-9 and _");
+    if (r->set_code && !lha_declare_word(r->set_code)) lha_declare_bad(&c, "code", "a word of a-z, 0-9 and _");
     if (!r->set_code && !r->set_action && actions) lha_declare_bad(&c, "action", "a rule that sets a code or an action");
     lua_pop(c.L, 1);
   }
@@ -288,7 +176,7 @@ static void read_environments(const struct lha_cursor *outer, struct lha_provide
     p->environments[i].name = lha_declare_copy(&c, lua_tostring(c.L, -1), strlen(lua_tostring(c.L, -1)));
     p->environments[i].value = lha_declare_text(&c, p->environments[i].name, NULL, true);
     if (p->environments[i].value[0] == '/') lha_declare_bad(&c, p->environments[i].name, "a whole https URL");
-    check_path(&c, p->environments[i].name, p->environments[i].value);
+    lha_declare_path(&c, p->environments[i].name, p->environments[i].value);
     lua_pop(c.L, 1);
   }
   p->environment_count = n;
@@ -314,7 +202,7 @@ static void read_options(const struct lha_cursor *outer, struct lha_provider *p)
     lua_rawgeti(c.L, keys, i + 1);
     o->name = lha_declare_copy(&c, lua_tostring(c.L, -1), strlen(lua_tostring(c.L, -1)));
     while (*t && strcmp(*t, o->name) != 0) t++;
-    if (*t || !is_name(o->name)) lha_declare_bad(&c, o->name, "a name of a-z, 0-9 and _ that no session option has");
+    if (*t || !lha_declare_word(o->name)) lha_declare_bad(&c, o->name, "a name of a-z, 0-9 and _ that no session option has");
     if (lha_declare_enter(&c, o->name, true, &inner)) {
       lha_declare_only(&inner, KNOWN);
       o->required = lha_declare_flag(&inner, "required", false);
@@ -337,8 +225,8 @@ static void read_authorize(const struct lha_cursor *outer, struct lha_provider *
   a = lha_declare_alloc(&c, sizeof *a);
   lha_declare_only(&c, KNOWN);
   a->path = lha_declare_text(&c, "path", NULL, true);
-  check_path(&c, "path", a->path);
-  read_fields(&c, "query", p, false, &a->query);
+  lha_declare_path(&c, "path", a->path);
+  lha_declare_fields(&c, "query", p, false, &a->query);
   for (i = 0; i < a->query.count; i++)
     if (strcmp(a->query.list[i].name, "state") == 0 && a->query.list[i].value.source == LHA_PENDING) state = true;
   if (!state) lha_declare_bad(&c, "query.state", "$pending.state");
@@ -356,7 +244,7 @@ static void read_call(const struct lha_cursor *outer, struct lha_provider *p) {
   p->has_call = true;
   read_rules(&c, "expired", false, &p->expired);
   p->origin_count = lha_declare_texts(&c, "origins", &p->origins);
-  for (i = 0; i < p->origin_count; i++) check_path(&c, "origins", p->origins[i]);
+  for (i = 0; i < p->origin_count; i++) lha_declare_path(&c, "origins", p->origins[i]);
   lua_pop(c.L, 1);
 }
 
@@ -373,10 +261,10 @@ static void read_declaration(lua_State *L, struct lha_provider *p) {
   c.table = 1;
   lha_declare_only(&c, KNOWN);
   p->name = lha_declare_text(&c, "name", NULL, true);
-  if (!is_name(p->name)) lha_declare_bad(&c, "name", "a word of a-z, 0-9 and _, at most 64, starting with a letter");
+  if (!lha_declare_word(p->name)) lha_declare_bad(&c, "name", "a word of a-z, 0-9 and _, at most 64, starting with a letter");
   read_environments(&c, p);
   read_options(&c, p);
-  read_fields(&c, "headers", p, true, &p->headers);
+  lha_declare_fields(&c, "headers", p, true, &p->headers);
   p->issuer = lha_declare_text(&c, "issuer", NULL, false);
   p->issuer_required = lha_declare_flag(&c, "issuer_required", false);
   p->scope_ignores_case = lha_declare_choice(&c, "scope", SCOPES, 0, "exact or ignore_case") == 1;

@@ -70,6 +70,7 @@ unit:     setup-test  ; @tools/unit.sh
 bench:    setup-test all ; @bench/run
 bench-nginx: setup-extra all ; @bench/nginx
 browser:  setup-extra all ; @tools/browser.py
+nginx-soak: setup-extra all ; @tools/nginx_soak.py
 flight:   setup-test all ; @for vm in $(RUNTIMES); do tools/flight.py --runtime $$vm && tools/flight.py --runtime $$vm --store redis --restart 4 || exit 1; done
 kill:     setup-test all ; @for vm in $(RUNTIMES); do tools/kill.py --runtime $$vm && tools/kill.py --runtime $$vm --stops || exit 1; done
 model lost: setup-test all ; @for vm in $(RUNTIMES); do tools/with_runtime.sh $$vm tools/$@.lua $(or $(SEED),1) || exit 1; done
@@ -79,4 +80,4 @@ fuzz:     setup-test  ; @tools/fuzz.sh $(or $(TIME),60)
 install:  all         ; @tools/install.sh $(PREFIX) $(RUNTIMES)
 clean:                ; rm -rf build
 sources-%:            ; @printf '%s\n' $(call sources,$*)
-.PHONY: all demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit bench bench-nginx browser flight kill model lost bench-memory mutate fuzz clean install
+.PHONY: all demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit bench bench-nginx browser nginx-soak flight kill model lost bench-memory mutate fuzz clean install

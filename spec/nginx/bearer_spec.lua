@@ -69,6 +69,16 @@ describe("the bearer in nginx", function()
     assert.equal(200, person:get("/app").status)
   end)
 
+  it("serves the old token while it is good and the provider is down, and says so", function()
+    local before, old = refreshes(), person:get("/app").body
+    pass(LIFE - 10)
+    box:control("fault", { kind = "unavailable", provider = "pkb", operation = "refresh" })
+    assert.same({ 200, old }, { person:get("/app").status, person:get("/app").body })
+    assert.is_true(nginx.wait_for(5, function() return refreshes() > before and person:get("/app").body ~= old end))
+    local counted = 'event="served_stale",operation="access_token",outcome="answered",code="http_503"'
+    assert.truthy(server:get("/metrics").body:find(counted, 1, true))
+  end)
+
   it("answers 401 when the session is over at the provider", function()
     local token = person:get("/app").body:match "^Bearer (%S+)$"
     box:control("revoke", { token = token })

@@ -30,6 +30,7 @@ local KNOWN = {
 }
 local ATTEMPT_SECONDS = 600 -- as long as a pending is good
 local PATH_MAX = 1024
+local ATTEMPTS_BYTES = 6000 -- of all attempts' cookies: nginx by default refuses a request with a header line above 8 KiB
 local SWEEP_SECONDS = 600
 
 local Browser = {}
@@ -100,7 +101,7 @@ end
 ---@param key string
 ---@return boolean
 function Browser:remember(key)
-  return cookie.set(self.keys, self:session_cookie(), { k = key, t = ngx.time() }, self.lifetime, self:is_secure())
+  return cookie.set(self.keys, self:session_cookie(), { k = key, t = ngx.time() }, self.lifetime, self:is_secure()) ~= false
 end
 
 --- Takes the session key from the browser.
@@ -119,23 +120,33 @@ function Browser:attempt_name(state)
   return attempt_prefix(self) .. core.hex(core.sha256(state)):sub(1, 16)
 end
 
---- Keeps an attempt in the browser; the oldest give way above the limit.
----@param pending table
----@param return_to string
----@return boolean
-function Browser:keep_attempt(pending, return_to)
-  local prefix, secure, kept = attempt_prefix(self), self:is_secure(), {}
-  local attempt = { p = pending, r = return_to, t = ngx.time() }
-  if not cookie.set(self.keys, self:attempt_name(pending.state), attempt, ATTEMPT_SECONDS, secure) then return false end
+-- The attempts that the browser has sent, the youngest first: { name, time, bytes }. Those whose time is over are dropped.
+local function attempts(self, secure)
+  local prefix, kept = attempt_prefix(self), {}
   for name, value in next, cookie.all() do
     if name:sub(1, #prefix) == prefix then
       local held = cookie.open(self.keys, name, value)
       local time = held and type(held.t) == "number" and held.t or 0
-      if ngx.time() - time >= ATTEMPT_SECONDS then cookie.drop(name, secure) else kept[#kept + 1] = { name, time } end
+      if ngx.time() - time >= ATTEMPT_SECONDS then cookie.drop(name, secure) else kept[#kept + 1] = { name, time, #name + #value } end
     end
   end
   table.sort(kept, function(a, b) return a[2] > b[2] end)
-  for i = self.attempts, #kept do cookie.drop(kept[i][1], secure) end
+  return kept
+end
+
+--- Keeps an attempt in the browser; the oldest give way above the limits of number and bytes.
+---@param pending table
+---@param return_to string
+---@return boolean
+function Browser:keep_attempt(pending, return_to)
+  local secure = self:is_secure()
+  local attempt = { p = pending, r = return_to, t = ngx.time() }
+  local bytes = cookie.set(self.keys, self:attempt_name(pending.state), attempt, ATTEMPT_SECONDS, secure)
+  if not bytes then return false end
+  for i, one in ipairs(attempts(self, secure)) do
+    bytes = bytes + one[3]
+    if i >= self.attempts or bytes > ATTEMPTS_BYTES then cookie.drop(one[1], secure) end
+  end
   return true
 end
 

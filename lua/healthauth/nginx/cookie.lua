@@ -69,18 +69,18 @@ local function add(line)
   ngx.header["Set-Cookie"] = before
 end
 
---- Sets a sealed cookie; false when it would be too long for a browser.
+--- Sets a sealed cookie: the bytes of its name and value, or false when it would be too long for a browser.
 ---@param keys string[]
 ---@param name string
 ---@param held table
 ---@param seconds integer
 ---@param secure boolean
----@return boolean
+---@return integer|false
 function M.set(keys, name, held, seconds, secure)
   local value = core.base64url(core.seal(keys[1], core.json_encode(held), name))
   if #value > VALUE_MAX then return false end
   add(("%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax%s"):format(name, value, seconds, secure and "; Secure" or ""))
-  return true
+  return #name + #value
 end
 
 --- Takes a cookie away.

@@ -77,7 +77,9 @@ model lost: setup-test all ; @for vm in $(RUNTIMES); do tools/with_runtime.sh $$
 bench-memory: setup-test all ; @for vm in $(RUNTIMES); do tools/with_runtime.sh $$vm bench/memory.lua || exit 1; done
 mutate:   setup-test  ; @python3 test/mutate.py $(MUTATE)
 fuzz:     setup-test  ; @tools/fuzz.sh $(or $(TIME),60)
+sweep:    setup-test  ; @test/sweep.sh all
+faults:   setup-test all ; @test/faults.sh all
 install:  all         ; @tools/install.sh $(PREFIX) $(RUNTIMES)
 clean:                ; rm -rf build
 sources-%:            ; @printf '%s\n' $(call sources,$*)
-.PHONY: all demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit bench bench-nginx browser nginx-soak flight kill model lost bench-memory mutate fuzz clean install
+.PHONY: all demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit bench bench-nginx browser nginx-soak flight kill model lost bench-memory mutate fuzz sweep faults clean install

@@ -122,6 +122,29 @@ describe("healthauth.events.jsonl", function()
     assert.equal(2, errors)
   end)
 
+  it("counts a line that cannot be written as lost, and begins the next one on a line of its own", function()
+    local text, full = "", true
+    local file = {
+      write = function(self, line)
+        if not full then
+          text = text .. line
+          return self
+        end
+        text, full = text .. line:sub(1, 5), false
+        return nil, "No space left on device"
+      end,
+    }
+    local before = healthauth.events.swallowed
+    local session = session_of("pkb", { on_event = healthauth.events.jsonl(file) }, GOOD, plain(200))
+    assert.is_truthy(session:refresh())
+    assert.equal(before + 1, healthauth.events.swallowed)
+    assert.is_truthy(session:call { url = "/x" })
+    assert.equal(before + 1, healthauth.events.swallowed)
+    local torn, whole = text:match "^([^\n]*)\n([^\n]*)\n$"
+    assert.equal(5, #torn)
+    assert.equal("called", core.json_decode(whole).name)
+  end)
+
   it("appends to a file by its path", function()
     local path = os.tmpname()
     local write = healthauth.events.jsonl(path)

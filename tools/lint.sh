@@ -22,7 +22,7 @@ one() {
 }
 if [ "${1:-}" = --one ]; then shift; one "$@"; exit; fi
 
-c_files=("$@"); all=; [ $# -gt 0 ] || { all=1; mapfile -t c_files < <(ls src/*/*.c test/c/*.c test/fuzz/*.c bench/*.c 2>/dev/null); }
+c_files=("$@"); all=; [ $# -gt 0 ] || { all=1; mapfile -t c_files < <(ls src/*/*.c test/c/*.c test/fuzz/*.c test/faults/*.c bench/*.c 2>/dev/null); }
 wanted=${LINT:-luacheck cppcheck syntax analyzer clang-tidy}
 check() { # NAME COMMAND...
   local name=$1 log=build/lint/$1.log rc; shift
@@ -37,7 +37,7 @@ if [ -n "$all" ]; then
   check cppcheck cppcheck -q -j "$jobs" --std=c99 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
     --suppress=missingIncludeSystem --library=posix --library=tools/lint_lua.cfg -D__GNUC__ -DLUA_VERSION_NUM=504 \
     -DLIBCURL_VERSION_NUM=0x075801 -Isrc -Itest/c "${c_files[@]}"
-  mapfile -t scripts < <(ls tools/*.sh .ci/run 2>/dev/null)
+  mapfile -t scripts < <(ls tools/*.sh test/*.sh .ci/run 2>/dev/null)
   check syntax bash -n "${scripts[@]}"
 fi
 check analyzer each analyzer

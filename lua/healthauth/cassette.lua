@@ -130,12 +130,12 @@ function cassette.write(path, items)
   local file, why = io.open(beside, "wb")
   if not file then return nil, why end
   local written, problem = file:write(cassette.format(items))
-  local closed = file:close()
-  if not written or not closed then
-    os.remove(beside)
-    return nil, problem or "cannot write"
-  end
-  return os.rename(beside, path)
+  local closed, closing = file:close()
+  local done = written and closed
+  if done then done, problem = os.rename(beside, path) end
+  if done then return true end
+  os.remove(beside)
+  return nil, problem or closing or "cannot write"
 end
 
 return cassette

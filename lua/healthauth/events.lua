@@ -34,14 +34,22 @@ end
 local Writer = { __name = "healthauth.events.jsonl" }
 Writer.__index = Writer
 
+-- A line that cannot be written raises, so that emit counts it; a part of it may stand there, so the next one begins on a line of its own.
+-- An object that answers nothing at all is taken at its word.
+local function must(self, ok, why)
+  if ok or not why then return end
+  self.torn = true
+  error("healthauth.events.jsonl: " .. tostring(why), 0)
+end
+
 function Writer:__call(event)
   local line = {}
   for k, v in next, event do
     if type(k) == "string" and (type(v) == "string" or type(v) == "number" or type(v) == "boolean") then line[k] = v end
   end
-  local ok, why = self.file:write(core.json_encode(line), "\n")
-  if (ok or why == nil) and self.file.flush then ok, why = self.file:flush() end
-  if not ok and why ~= nil then error("healthauth.events.jsonl: " .. tostring(why), 0) end -- a lost line is counted in M.swallowed
+  must(self, self.file:write((self.torn and "\n" or "") .. core.json_encode(line) .. "\n"))
+  self.torn = nil
+  if self.file.flush then must(self, self.file:flush()) end
 end
 
 --- A function for on_event that appends each event as one line of JSON. A line that cannot be written counts in `events.swallowed`.

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 local cassette = require "healthauth.cassette"
+local lfs = require "lfs"
 local record = require "healthauth.transports.record"
 local replay = require "healthauth.transports.replay"
 local sandbox = require "healthauth.transports.sandbox"
@@ -74,6 +75,16 @@ describe("the record transport", function()
     local ok, problem = transport:close()
     assert.is_nil(ok)
     assert.matches("No such file", problem)
+  end)
+
+  it("leaves no half file behind when the new one cannot take the cassette's place", function()
+    os.remove(path)
+    assert(lfs.mkdir(path)) -- a folder stands there
+    transport = record { transport = inner, file = path }
+    assert.equal(200, transport:perform((requests(inner:access_code()))).status)
+    assert.is_nil(lfs.attributes(path .. ".new"))
+    assert.is_nil((transport:close()))
+    assert(lfs.rmdir(path))
   end)
 
   it("refuses options that make no sense", function()

@@ -177,16 +177,17 @@ int lha_callback_read(lua_State *L, struct lha_exchange *x, int index) {
 
 /* ---- where a person is sent ---- */
 
-static void random_text(lua_State *L, size_t n, struct ha_secret *to) {
+static bool random_text(lua_State *L, size_t n, struct ha_secret *to) {
   unsigned char bytes[64];
   struct ha_buf *text;
-  if (!ha_random(bytes, n)) luaL_error(L, "the system gives no random bytes");
+  if (!ha_random(bytes, n)) return false;
   text = lha_bytes_new(L, 256);
   lha_must(L, ha_base64url_encode(text, bytes, n));
   ha_wipe(bytes, sizeof bytes);
   lha_must(L, ha_secret_set(to, text->data, text->len));
   ha_buf_free(text);
   lua_pop(L, 1);
+  return true;
 }
 
 static void check_argument_names(lua_State *L, const char *provider, int args) {
@@ -320,8 +321,9 @@ int lha_authorize_function(lua_State *L) {
   if (in_redirect && !x->redirect_uri.data)
     return lha_refuse(L, x, "argument", "redirect_uri_missing", "state_in_redirect needs a redirect_uri", "not_sent", "fix_request");
   state = &x->fresh.name;
-  random_text(L, STATE_BYTES, state);
-  if (s->pkce == 1 || (s->pkce == -1 && p->authorize->pkce)) random_text(L, VERIFIER_BYTES, &x->verifier);
+  if (!random_text(L, STATE_BYTES, state) ||
+      ((s->pkce == 1 || (s->pkce == -1 && p->authorize->pkce)) && !random_text(L, VERIFIER_BYTES, &x->verifier)))
+    return lha_refuse(L, x, "argument", "random_failed", "the system gives no random bytes", "not_sent", "retry");
   if (in_redirect) state_into_redirect(L, x, state);
   code = lha_endpoint_url(L, x, "authorize", p->authorize->path, &why);
   if (code) return lha_refuse(L, x, "argument", code, why, "not_sent", "fix_request");

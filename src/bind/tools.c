@@ -52,12 +52,13 @@ static int hmac_sha256(lua_State *L) {
   return 1;
 }
 
+/* random(count) -> bytes | nil when the system gives none */
 static int random_bytes(lua_State *L) {
   double n = luaL_checknumber(L, 1);
   unsigned char out[RANDOM_MAX];
   luaL_argcheck(L, n >= 1 && n <= RANDOM_MAX, 1, "1 to 1024 bytes expected");
-  if (!ha_random(out, (size_t)n)) return luaL_error(L, "the system gives no random bytes");
-  lua_pushlstring(L, (const char *)out, (size_t)n);
+  if (ha_random(out, (size_t)n)) lua_pushlstring(L, (const char *)out, (size_t)n);
+  else lua_pushnil(L);
   return 1;
 }
 
@@ -183,7 +184,7 @@ static const unsigned char *check_key(lua_State *L) {
   return (const unsigned char *)key;
 }
 
-/* seal(key, plain, associated) -> nonce, ciphertext and tag in one */
+/* seal(key, plain, associated) -> nonce, ciphertext and tag in one | nil when the system gives no random bytes */
 static int seal(lua_State *L) {
   const unsigned char *key = check_key(L);
   size_t n, adlen;
@@ -192,7 +193,11 @@ static int seal(lua_State *L) {
   unsigned char *to;
   lha_must(L, ha_buf_reserve(out, HA_AEAD_NONCE + n + HA_AEAD_TAG));
   to = (unsigned char *)out->data;
-  if (!ha_random(to, HA_AEAD_NONCE) || !ha_aead_seal(key, to, ad, adlen, p, n, to + HA_AEAD_NONCE)) return luaL_error(L, "sealing failed");
+  if (!ha_random(to, HA_AEAD_NONCE)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  if (!ha_aead_seal(key, to, ad, adlen, p, n, to + HA_AEAD_NONCE)) return luaL_error(L, "sealing failed");
   lua_pushlstring(L, out->data, HA_AEAD_NONCE + n + HA_AEAD_TAG);
   return 1;
 }

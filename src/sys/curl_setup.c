@@ -91,7 +91,7 @@ static curl_socket_t on_open(void *ud, curlsocktype purpose, struct curl_sockadd
     return CURL_SOCKET_BAD;
   }
   for (i = 0; i < HA_CURL_LINKS; i++)
-    if (x->handle->links[i] < 0) return x->handle->links[i] = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    if (x->handle->links[i] < 0) return x->handle->links[i] = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
   return CURL_SOCKET_BAD;
 }
 

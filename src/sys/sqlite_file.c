@@ -78,6 +78,8 @@ enum ha_sqlite_code ha_sqlite_trouble(struct ha_sqlite *s, int rc, const char *d
   }
   (void)ha_sqlite_fail(s, code, doing, sqlite3_errstr(rc));
   if (s->db && !sqlite3_get_autocommit(s->db)) (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+  /* A commit that could not be synced is undone here, but stands in the log: who opens the file anew would see it. Another takes its place. */
+  if (s->db && rc == SQLITE_IOERR_FSYNC) (void)sqlite3_exec(s->db, "UPDATE counter SET value = value + 1", NULL, NULL, NULL);
   if ((rc & 0xff) != SQLITE_BUSY) ha_sqlite_drop(s);
   return code;
 }
@@ -280,6 +282,7 @@ enum ha_sqlite_code ha_sqlite_enter(struct ha_sqlite *s) {
     code = ha_sqlite_fail(s, HA_SQLITE_UNAVAILABLE, "store", "opened before a fork");
   } else {
     if (s->db && sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved) ha_sqlite_drop(s);
+    if (s->db && sqlite3_db_readonly(s->db, "main") == 1) ha_sqlite_drop(s); /* SQLite settled for reading; perhaps writing works now */
     if (!s->db) code = connect_file(s);
   }
   if (code != HA_SQLITE_OK) set_in_use(s, false);

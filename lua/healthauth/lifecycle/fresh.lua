@@ -33,8 +33,9 @@ local function expired_on_arrival(session)
 end
 
 local function draw()
-  jitter = core.random(1):byte() / 256
-  return jitter
+  local random = core.random(1)
+  jitter = random and random:byte() / 256
+  return jitter or 0
 end
 
 -- A token that needs no renewal and is not the one that a server just refused.

@@ -133,9 +133,11 @@ end
 
 -- Sends under the lease. Returns tokens | nil, err, or "again" when the swap was lost before anything was sent.
 local function send_fenced(level, session, ctx, operation, args, version, doubt)
+  local id = core.random(8)
+  if not id then return fail(session, operation, "argument", "random_failed", "the system gives no random bytes", "retry") end
   local exchange, err = perform.begin(level + 1, session, ctx, operation, args)
   if not exchange then return nil, err end
-  local journal = { state = "sent", fingerprint = fingerprint(session, args), id = core.hex(core.random(8)) }
+  local journal = { state = "sent", fingerprint = fingerprint(session, args), id = core.hex(id) }
   local sent, swap_err = vault.swap(session, ctx, journal, version)
   if not sent then
     exchange:fail { kind = "store", code = swap_err.code, outcome = "not_sent" }

@@ -309,7 +309,7 @@ function core.hmac_sha256(key, text) end
 
 --- Random bytes from the system's generator.
 ---@param count integer  1 to 1024
----@return string
+---@return string|nil  nil when the system gives none
 function core.random(count) end
 
 --- Lower-case hexadecimal digits.
@@ -357,7 +357,7 @@ function core.form_decode(text) end
 ---@param key string         32 bytes
 ---@param plain string
 ---@param associated? string
----@return string
+---@return string|nil  nil when the system gives no random bytes
 function core.seal(key, plain, associated) end
 
 --- Undoes seal; nil when key, text or associated data is another.

@@ -79,7 +79,7 @@ end
 --- A session key that nobody can guess.
 ---@return string
 function Browser:new_key() -- luacheck: ignore 212
-  return string.format("%d.%s", ngx.time(), core.hex(core.random(20)))
+  return string.format("%d.%s", ngx.time(), core.hex(assert(core.random(20), "the system gives no random bytes")))
 end
 
 --- The name of the cookie that holds the session key.

@@ -77,7 +77,7 @@ end
 ---@param secure boolean
 ---@return integer|false
 function M.set(keys, name, held, seconds, secure)
-  local value = core.base64url(core.seal(keys[1], core.json_encode(held), name))
+  local value = core.base64url(assert(core.seal(keys[1], core.json_encode(held), name), "the system gives no random bytes"))
   if #value > VALUE_MAX then return false end
   add(("%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax%s"):format(name, value, seconds, secure and "; Secure" or ""))
   return #name + #value

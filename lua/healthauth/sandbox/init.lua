@@ -78,7 +78,10 @@ local function new(options)
   end
   if options.provider and not PROVIDERS[options.provider] then error("provider: no such provider", 2) end
   local self = {
-    state = { seed = options.seed or core.hex(core.random(16)), minted = 0, counts = {}, replays = 0, faults = {}, skew = 0 },
+    state = {
+      seed = options.seed or core.hex(assert(core.random(16), "the system gives no random bytes")),
+      minted = 0, counts = {}, replays = 0, faults = {}, skew = 0,
+    },
     settings = { provider = options.provider, person = options.person or "sam" },
     credentials = {}, specimens = known.specimens, clock = options.clock or core.time,
   }

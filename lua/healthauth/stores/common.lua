@@ -34,6 +34,7 @@ local ACTIONS = {
   store_denied = "fix_credentials",
   record_invalid = "reauthorize",
   record_too_large = "give_up",
+  random_failed = "retry",
   key_unavailable = "fix_credentials",
 }
 
@@ -151,9 +152,11 @@ end
 
 --- An unguessable id of a lease or version: 16 hexadecimal digits or more.
 ---@param bytes? number
----@return string
+---@return string|nil, table|nil err
 function M.id(bytes)
-  return core.hex(core.random(bytes or 8))
+  local random = core.random(bytes or 8)
+  if not random then return M.fail("random_failed", "the system gives no random bytes") end
+  return core.hex(random)
 end
 
 --- A version: grows by its number, and never repeats because of its id.

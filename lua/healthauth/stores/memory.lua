@@ -12,12 +12,14 @@ local Memory = common.class("memory", methods)
 
 --- Opens an empty store. Option: clock (function -> seconds, default the monotonic clock).
 ---@param options? { clock?: fun(): number }
----@return healthauth.Store
+---@return healthauth.Store|nil, table|nil err
 local function new(options)
   options = common.options("healthauth.stores.memory", options, KNOWN)
+  local id, err = common.id()
+  if not id then return nil, err end
   return setmetatable({
     clock = options.clock or core.monotonic,
-    id = common.id(), -- versions of two stores are never alike
+    id = id, -- versions of two stores are never alike
     counter = 0,
     records = {},
     leases = {},
@@ -56,13 +58,15 @@ end
 --- Takes the lease of a key, or answers false while another holds it. Never waits.
 ---@param key string
 ---@param ttl_seconds number
----@return healthauth.Lease|false
+---@return healthauth.Lease|false|nil, table|nil err
 function methods:acquire(key, ttl_seconds)
   common.enter_acquire(self, key, ttl_seconds)
   local now = self.clock()
   local held = self.leases[key]
   if held and now >= held.since and now < held.until_ then return false end
-  local lease = common.lease(key, common.id(16), count(self))
+  local id, err = common.id(16)
+  if not id then return nil, err end
+  local lease = common.lease(key, id, count(self))
   self.leases[key] = { id = lease.id, since = now, until_ = now + ttl_seconds }
   return lease
 end

@@ -165,8 +165,10 @@ end
 function methods:save(key, record, expected_version)
   if not common.enter_save(self, key, record, expected_version) then return common.too_large(record) end
   if expected_version == "" then return common.fail("conflict", "the record was changed by another") end -- no version is empty
+  local id, err = common.id()
+  if not id then return nil, err end
   local version, kind, text = script(self, "save", "2", self.prefix .. "record:" .. key, self.prefix .. "counter",
-    expected_version or "", record, common.id(), string.format("%.0f", self.high))
+    expected_version or "", record, id, string.format("%.0f", self.high))
   if version == false then return common.fail("conflict", "the record was changed by another") end
   local number = number_of(version)
   if not number then return trouble(kind, text) end
@@ -180,7 +182,8 @@ end
 ---@return healthauth.Lease|false|nil, table|nil err
 function methods:acquire(key, ttl_seconds)
   common.enter_acquire(self, key, ttl_seconds)
-  local id = common.id(16)
+  local id, err = common.id(16)
+  if not id then return nil, err end
   local fence, kind, text = script(self, "acquire", "2", self.prefix .. "lease:" .. key, self.prefix .. "counter",
     id, string.format("%.0f", math.ceil(ttl_seconds * 1000)), string.format("%.0f", self.high))
   if fence == false then return false end

@@ -138,7 +138,9 @@ function methods:save(key, record, expected_version)
   local secret, err = key_of(self, self.id, "key_unavailable")
   if not secret then return nil, err end
   local head = MAGIC .. string.char(#self.id) .. self.id
-  return self.store:save(key, head .. core.seal(secret, record, head .. key), expected_version)
+  local sealed = core.seal(secret, record, head .. key)
+  if not sealed then return common.fail("random_failed", "the system gives no random bytes") end
+  return self.store:save(key, head .. sealed, expected_version)
 end
 
 --- See the wrapped store.

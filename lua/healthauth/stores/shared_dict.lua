@@ -33,6 +33,7 @@ local function new(options)
 end
 
 local function full(why)
+  if type(why) == "table" then return nil, why end
   if why == "no memory" then return common.fail("store_full", "the shared dictionary is full; make lua_shared_dict larger") end
   return common.fail("store_unavailable", "shared dictionary: " .. tostring(why))
 end
@@ -48,7 +49,9 @@ end
 
 -- The short lock of a key; id proves whose it is. wait: whether others' microseconds may be slept away.
 local function lock(self, key, wait)
-  local id, name = common.id(), "ha:k:" .. key
+  local name = "ha:k:" .. key
+  local id, err = common.id()
+  if not id then return nil, err end
   local deadline, tries = core.monotonic() + 2 * LOCK_TTL, 0
   local can_sleep = wait and SLEEPING[ngx.get_phase()]
   while true do
@@ -99,7 +102,9 @@ local function swap(self, key, record, expected)
   if current ~= expected then return nil, "conflict" end
   local number, why = count(self)
   if not number then return nil, why end
-  local version = string.format("%016.0f-%s", number, common.id())
+  local id, err = common.id()
+  if not id then return nil, err end
+  local version = string.format("%016.0f-%s", number, id)
   local free = slot == "0" and "1" or "0"
   local name = "ha:" .. free .. ":" .. key
   dict:delete(name)
@@ -147,9 +152,9 @@ function methods:acquire(key, ttl_seconds)
     if why == "busy" then return false end
     return full(why)
   end
-  local id, name = common.id(16), "ha:l:" .. key
-  local added, fence
-  added, why = self.dict:safe_add(name, id, ttl_seconds)
+  local name, id, added, fence = "ha:l:" .. key, nil, nil, nil -- luacheck: ignore 311
+  id, why = common.id(16)
+  if id then added, why = self.dict:safe_add(name, id, ttl_seconds) end
   if added then fence, why = count(self) end
   if added and not fence then self.dict:delete(name) end
   unlock(self, key, mine)

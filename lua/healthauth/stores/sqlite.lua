@@ -54,7 +54,9 @@ end
 ---@return string|nil version, table|nil err
 function methods:save(key, record, expected_version)
   if not common.enter_save(self, key, record, expected_version) then return common.too_large(record) end
-  local version, code, message = self.file:save(key, record, expected_version, common.id())
+  local id, err = common.id()
+  if not id then return nil, err end
+  local version, code, message = self.file:save(key, record, expected_version, id)
   if version then return version end
   return common.fail(code, message)
 end
@@ -65,7 +67,8 @@ end
 ---@return healthauth.Lease|false|nil, table|nil err
 function methods:acquire(key, ttl_seconds)
   common.enter_acquire(self, key, ttl_seconds)
-  local id = common.id(16)
+  local id, err = common.id(16)
+  if not id then return nil, err end
   local fence, code, message = self.file:acquire(key, id, now(self), math.ceil(ttl_seconds * 1000))
   if fence then return common.lease(key, id, fence) end
   if fence == false then return false end

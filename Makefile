@@ -7,7 +7,7 @@ PREFIX   = /usr/local
 CFLAGS  ?= -O2 -g
 
 WARN   = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Werror
-HARDEN = -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
+HARDEN = -O2 -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 OURS   = -std=c99 -fPIC -fvisibility=hidden $(WARN) $(HARDEN) -Isrc -MMD -MP
 SHARED = -shared -Wl,-z,relro,-z,now
 
@@ -43,7 +43,7 @@ $(BUILD)/$(1)/healthauth/$(2).so: $(call objects,$(1),$(call sources,$(2))) | $(
 endef
 $(eval $(call ring,base,base))
 $(eval $(call ring,sys,sys))
-$(foreach r,$(RUNTIMES),$(eval $(call ring,bind,$(r),$$$$(pkg-config --cflags $(r)))))
+$(foreach r,$(RUNTIMES),$(eval $(call ring,bind,$(r),$(if $(LUA_INCDIR),-I$(LUA_INCDIR),$$$$(pkg-config --cflags $(r))))))
 $(foreach r,$(RUNTIMES),$(foreach m,$(ready),$(eval $(call module,$(r),$(m)))))
 -include $(wildcard $(BUILD)/obj/*/*.d)
 objects: $(sort $(foreach r,$(RUNTIMES),$(call objects,$(r),$(wildcard src/*/*.c))))
@@ -56,6 +56,10 @@ ASAN = BUILD=build/asan HARDEN= SHARED='-shared -Wl,-z,nodelete' CFLAGS='-O1 -g 
 COV  = BUILD=build/cov HARDEN= CFLAGS='-O0 -g --coverage' CPPFLAGS='-DLUA_NOBUILTIN -DCURL_DISABLE_TYPECHECK'
 build-asan: ; +@$(MAKE) --no-print-directory $(or $(ONLY),all objects) $(ASAN)
 build-cov:  ; +@$(MAKE) --no-print-directory $(or $(ONLY),all objects) $(COV)
+
+# What luarocks calls (rockspec/): the MODULES of one rock for the Lua of LUA_INCDIR, then they and their Lua files into LIBDIR and LUADIR.
+rock: ; +@$(MAKE) --no-print-directory all BUILD=build/rock RUNTIMES=$(subst /,_,$(LUA_INCDIR)) WARN=
+rock-install: ; @tools/install.sh rock build/rock/$(subst /,_,$(LUA_INCDIR)) $(LIBDIR) $(LUADIR) $(MODULES)
 
 demo:     setup-demo  ; +@$(MAKE) --no-print-directory all MODULES='core curl' && tools/demo
 setup-%: ; @tools/setup.sh $*
@@ -82,4 +86,4 @@ faults:   setup-test all ; @test/faults.sh all
 install:  all         ; @tools/install.sh $(PREFIX) $(RUNTIMES)
 clean:                ; rm -rf build
 sources-%:            ; @printf '%s\n' $(call sources,$*)
-.PHONY: all demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit bench bench-nginx browser nginx-soak flight kill model lost bench-memory mutate fuzz sweep faults clean install
+.PHONY: all rock rock-install demo objects build-asan build-cov test lint rings rocks asan coverage valgrind unit bench bench-nginx browser nginx-soak flight kill model lost bench-memory mutate fuzz sweep faults clean install

@@ -12,35 +12,18 @@ dependencies = { "lua >= 5.1, < 5.5", "healthauth" }
 external_dependencies = {
   HIREDIS = { library = "hiredis" },
 }
+-- The Makefile builds: its list of sources, its hardening, one visible symbol a module.
 build = {
-  type = "builtin",
-  modules = {
-    ["healthauth.hiredis"] = {
-      sources = {
-        "src/base/alloc.c",
-        "src/base/arena.c",
-        "src/base/buf.c",
-        "src/base/challenge.c",
-        "src/base/codec.c",
-        "src/base/http1.c",
-        "src/base/http1_head.c",
-        "src/base/http_date.c",
-        "src/base/json.c",
-        "src/base/query.c",
-        "src/base/redact.c",
-        "src/base/secret.c",
-        "src/base/text.c",
-        "src/base/url.c",
-        "src/base/utf8.c",
-        "src/bind/class.c",
-        "src/bind/compat.c",
-        "src/bind/hiredis_module.c",
-        "src/sys/redis.c",
-      },
-      incdirs = { "src", "$(HIREDIS_INCDIR)" },
-      libdirs = { "$(HIREDIS_LIBDIR)" },
-      libraries = { "hiredis" },
-    },
-    ["healthauth.stores.redis_driver_hiredis"] = "lua/healthauth/stores/redis_driver_hiredis.lua",
+  type = "make",
+  build_target = "rock",
+  build_variables = {
+    MODULES = "hiredis",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    CPPFLAGS = "-I$(HIREDIS_INCDIR)",
+    LDFLAGS = "-L$(HIREDIS_LIBDIR)",
   },
+  install_target = "rock-install",
+  install_variables = { MODULES = "hiredis", LUA_INCDIR = "$(LUA_INCDIR)", LIBDIR = "$(LIBDIR)", LUADIR = "$(LUADIR)" },
 }

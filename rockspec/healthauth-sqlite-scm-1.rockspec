@@ -12,36 +12,18 @@ dependencies = { "lua >= 5.1, < 5.5", "healthauth" }
 external_dependencies = {
   SQLITE = { library = "sqlite3" },
 }
+-- The Makefile builds: its list of sources, its hardening, one visible symbol a module.
 build = {
-  type = "builtin",
-  modules = {
-    ["healthauth.sqlite"] = {
-      sources = {
-        "src/base/alloc.c",
-        "src/base/arena.c",
-        "src/base/buf.c",
-        "src/base/challenge.c",
-        "src/base/codec.c",
-        "src/base/http1.c",
-        "src/base/http1_head.c",
-        "src/base/http_date.c",
-        "src/base/json.c",
-        "src/base/query.c",
-        "src/base/redact.c",
-        "src/base/secret.c",
-        "src/base/text.c",
-        "src/base/url.c",
-        "src/base/utf8.c",
-        "src/bind/class.c",
-        "src/bind/compat.c",
-        "src/bind/sqlite_module.c",
-        "src/sys/sqlite.c",
-        "src/sys/sqlite_file.c",
-      },
-      incdirs = { "src", "$(SQLITE_INCDIR)" },
-      libdirs = { "$(SQLITE_LIBDIR)" },
-      libraries = { "sqlite3" },
-    },
-    ["healthauth.stores.sqlite"] = "lua/healthauth/stores/sqlite.lua",
+  type = "make",
+  build_target = "rock",
+  build_variables = {
+    MODULES = "sqlite",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    CPPFLAGS = "-I$(SQLITE_INCDIR)",
+    LDFLAGS = "-L$(SQLITE_LIBDIR)",
   },
+  install_target = "rock-install",
+  install_variables = { MODULES = "sqlite", LUA_INCDIR = "$(LUA_INCDIR)", LIBDIR = "$(LIBDIR)", LUADIR = "$(LUADIR)" },
 }

@@ -1,11 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- The rockspecs list by hand what the tree has: every Lua file in exactly one of them, every module with the sources that the Makefile
--- gives it, in alphabetical order.
+-- The rockspecs leave the building to the Makefile, so that a rock's modules are made like all others; together they bring everything, and
+-- nothing twice. That they build, are hardened and can be required is tools/rocks.sh.
 
 local lfs = require "lfs"
 
-local ROCKS = { "healthauth", "healthauth-redis", "healthauth-sqlite" }
-local MODULES = { core = "healthauth", curl = "healthauth", sqlite = "healthauth-sqlite", hiredis = "healthauth-redis" }
+local ROCKS = { ["healthauth"] = "core curl", ["healthauth-redis"] = "hiredis", ["healthauth-sqlite"] = "sqlite" }
 
 local function read_file(path)
   local file = assert(io.open(path))
@@ -26,7 +25,7 @@ local function read_rockspec(rock)
   return env, text
 end
 
---- Every file under a folder whose name ends so, sorted.
+--- Every file under a folder whose name ends so.
 local function files_under(folder, ending, found)
   found = found or {}
   for name in lfs.dir(folder) do
@@ -39,79 +38,79 @@ local function files_under(folder, ending, found)
       end
     end
   end
-  table.sort(found)
   return found
 end
 
---- The sources of one shared object, as the Makefile has them.
-local function made_of(module)
-  local pipe = assert(io.popen("env -u MAKEFLAGS -u MAKELEVEL make -s --no-print-directory sources-" .. module))
-  local sources = {}
-  for line in pipe:lines() do sources[#sources + 1] = line end
+local function lines_of(command)
+  local pipe = assert(io.popen(command))
+  local lines = {}
+  for line in pipe:lines() do lines[#lines + 1] = line end
   pipe:close()
-  table.sort(sources)
-  return sources
-end
-
-local function name_of(path)
-  return (path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/", "."):gsub("%.init$", ""))
+  return lines
 end
 
 describe("the rockspecs", function()
-  it("list every Lua file in exactly one rock, under the name it is required by", function()
+  it("have every module of the Makefile in exactly one rock", function()
     local count = {}
-    for _, rock in ipairs(ROCKS) do
-      for name, source in pairs(read_rockspec(rock).build.modules) do
-        if type(source) == "string" then
-          assert.are.equal(name_of(source), name, source)
-          count[source] = (count[source] or 0) + 1
-        end
-      end
+    for rock, modules in pairs(ROCKS) do
+      local build = read_rockspec(rock).build
+      assert.are.equal(modules, build.build_variables.MODULES)
+      assert.are.equal(modules, build.install_variables.MODULES)
+      for name in modules:gmatch "%S+" do count[name] = (count[name] or 0) + 1 end
+    end
+    for name in read_file "Makefile":match "\nMODULES%s*=%s*([^\n]+)":gmatch "%S+" do
+      assert.are.equal(1, count[name] or 0, name .. " in how many rockspecs")
+      count[name] = nil
+    end
+    assert.is_nil(next(count))
+  end)
+
+  it("bring every Lua file in exactly one rock", function()
+    local count = {}
+    for _, modules in pairs(ROCKS) do
+      local files = lines_of("tools/install.sh files " .. modules)
+      assert.is_true(#files > 0)
+      for _, path in ipairs(files) do count["lua/" .. path] = (count["lua/" .. path] or 0) + 1 end
     end
     local files = files_under("lua", ".lua")
     assert.is_true(#files > 0)
     for _, path in ipairs(files) do
-      assert.are.equal(1, count[path] or 0, path .. " in how many rockspecs")
+      assert.are.equal(1, count[path] or 0, path .. " in how many rocks")
       count[path] = nil
     end
     assert.is_nil(next(count), "listed, but not in the tree: " .. tostring(next(count)))
   end)
 
-  it("build each shared object from the sources that the Makefile gives it", function()
-    for module, rock in pairs(MODULES) do
-      local entry = read_rockspec(rock).build.modules["healthauth." .. module]
-      assert.is_table(entry, "healthauth." .. module)
-      assert.are.same(made_of(module), entry.sources)
+  it("need the outside library of their modules, and no other", function()
+    local LIBRARIES = { core = "crypto", curl = "curl", sqlite = "sqlite3", hiredis = "hiredis" }
+    for rock, modules in pairs(ROCKS) do
+      local wanted, named = {}, {}
+      for name in modules:gmatch "%S+" do wanted[LIBRARIES[name]] = true end
+      local spec = read_rockspec(rock)
+      for word, library in pairs(spec.external_dependencies) do
+        named[library.library] = true
+        assert.is_truthy(spec.build.build_variables.CPPFLAGS:find("$(" .. word .. "_INCDIR)", 1, true))
+        assert.is_truthy(spec.build.build_variables.LDFLAGS:find("$(" .. word .. "_LIBDIR)", 1, true))
+      end
+      assert.are.same(wanted, named)
     end
   end)
 
-  it("leave no C source out", function()
+  it("leave no C source out of the modules", function()
     local listed = {}
-    for _, rock in ipairs(ROCKS) do
-      for _, source in pairs(read_rockspec(rock).build.modules) do
-        for _, path in ipairs(type(source) == "table" and source.sources or {}) do listed[path] = true end
+    for _, modules in pairs(ROCKS) do
+      for name in modules:gmatch "%S+" do
+        local sources = lines_of("env -u MAKEFLAGS -u MAKELEVEL make -s --no-print-directory sources-" .. name)
+        for _, path in ipairs(sources) do listed[path] = true end
       end
     end
     local files = files_under("src", ".c")
     assert.is_true(#files > 0)
-    for _, path in ipairs(files) do assert.is_true(listed[path], path .. " is in no rockspec") end
-  end)
-
-  it("list their modules in alphabetical order", function()
-    for _, rock in ipairs(ROCKS) do
-      local _, text = read_rockspec(rock)
-      local names, sorted = {}, {}
-      for name in text:gmatch '\n    %["([%w._]+)"%]' do
-        names[#names + 1], sorted[#sorted + 1] = name, name
-      end
-      table.sort(sorted)
-      assert.is_true(#names > 0)
-      assert.are.same(sorted, names)
-    end
+    for _, path in ipairs(files) do assert.is_true(listed[path], path .. " is in no module") end
   end)
 
   it("name the licence, the oldest and the newest Lua, and no path of a machine", function()
-    for _, rock in ipairs(ROCKS) do
+    for rock in pairs(ROCKS) do
       local spec, text = read_rockspec(rock)
       assert.are.equal("MIT", spec.description.license)
       assert.are.equal(rock, spec.package)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Proves the rings by symbols: ring 0 uses libc alone, ring 1 its one library and no Lua, ring 2 libc and Lua; a module shows one symbol,
-# needs no library but its own, and leaves nothing undefined but Lua's names. rings.sh [BUILD], after `make all objects`.
+# needs no library but its own, leaves nothing undefined but Lua's names, and is hardened (tools/hardened.sh). rings.sh [BUILD], after `make all objects`.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tools/common.sh
+. tools/hardened.sh
 build=${1:-build}; work=$build/rings; mkdir -p "$work"
 say() { # WHAT FINDINGS: no findings are good
   if [ -z "$2" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "$1: $(tr '\n' ' ' <<<"$2")"; fi
@@ -48,14 +49,7 @@ done
 modules=$(ls "$build"/*/healthauth/core.so 2>/dev/null)
 [ -n "$modules" ] || { echo 'healthauth.core was not built'; failed=$((failed + 1)); }
 for module in $(ls "$build"/*/healthauth/*.so 2>/dev/null); do
-  name=$(basename "$module" .so)
-  case $name in core) own=libcrypto ;; curl) own=libcurl ;; sqlite) own=libsqlite3 ;; hiredis) own=libhiredis ;; *) own=nothing ;; esac
-  say "$module does not show luaopen_healthauth_$name alone" "$(nm -D --defined-only "$module" | awk '{ print $3 }' | grep -vx "luaopen_healthauth_$name"
-    nm -D --defined-only "$module" | grep -q " luaopen_healthauth_$name\$" || echo nothing)"
-  say "$module needs a further library" "$(readelf -d "$module" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE "^($own|libc|libm)[.-]")"
-  say "$module leaves undefined" "$(ldd -r "$module" 2>&1 | sed -n 's/^undefined symbol: \([^[:space:]]*\).*/\1/p' | grep -vE '^luaL?_')"
-  say "$module is not hardened" "$(readelf -d "$module" | grep -q BIND_NOW || echo 'no -z now'
-    readelf -lW "$module" | grep -q GNU_RELRO || echo 'no relro'
-    readelf -lW "$module" | grep GNU_STACK | grep RWE; nm -D -u "$module" | grep -q __stack_chk_fail || echo 'no stack protector')"
+  say "$module" "$(module_findings "$module")"
 done
+say "a build" "$(compile_findings all)"
 total

@@ -46,7 +46,7 @@ const char *lha_argument_add(lua_State *L, struct lha_exchange *x, const char *n
   struct lha_argument *a = &x->arguments[x->argument_count];
   if (!value_fine(name, p, n)) return code_for(name, n == 0);
   if (x->argument_count == LHA_ARGUMENTS_MAX) luaL_error(L, "too many arguments");
-  snprintf(a->name, sizeof a->name, "%s", name);
+  (void)snprintf(a->name, sizeof a->name, "%s", name);
   lha_must(L, ha_secret_set(&a->value, p, n));
   x->argument_count++;
   return NULL;

@@ -107,12 +107,12 @@ const char *lha_call_build(lua_State *L, struct lha_exchange *x, int args, const
   bool reads;
   rawfield(L, args, "method");
   if (lua_isnil(L, -1)) {
-    snprintf(x->call_method, sizeof x->call_method, "GET");
+    (void)snprintf(x->call_method, sizeof x->call_method, "GET");
   } else {
     const char *m = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : "";
     for (i = 0; METHODS[i] && strcmp(METHODS[i], m) != 0; i++) continue;
     if (!METHODS[i] || strlen(m) != n) luaL_error(L, "%s call: method: expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", provider);
-    snprintf(x->call_method, sizeof x->call_method, "%s", m);
+    (void)snprintf(x->call_method, sizeof x->call_method, "%s", m);
   }
   x->method = x->call_method;
   reads = strcmp(x->method, "GET") == 0 || strcmp(x->method, "HEAD") == 0;

@@ -44,7 +44,7 @@ void lha_declare_only(const struct lha_cursor *c, const char *const *known) {
     if (!*k) {
       char shown[LHA_NAME_MAX];
       size_t i;
-      snprintf(shown, sizeof shown, "%s", key);
+      (void)snprintf(shown, sizeof shown, "%s", key);
       for (i = 0; shown[i]; i++)
         if (shown[i] < 0x20 || shown[i] > 0x7E) shown[i] = '?';
       luaL_error(L, "%s%s%s: unknown member", c->path, c->path[0] ? "." : "", shown);
@@ -62,7 +62,7 @@ bool lha_declare_enter(const struct lha_cursor *c, const char *member, bool requ
   inner->L = c->L;
   inner->arena = c->arena;
   inner->table = lua_gettop(c->L);
-  snprintf(inner->path, sizeof inner->path, "%.90s%s%.60s", c->path, c->path[0] ? "." : "", member);
+  (void)snprintf(inner->path, sizeof inner->path, "%.90s%s%.60s", c->path, c->path[0] ? "." : "", member);
   return true;
 }
 

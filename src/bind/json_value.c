@@ -143,10 +143,10 @@ static const char *add_number(lua_State *L, int index, struct ha_buf *out) {
   locale_t before;
   if (!(v - v == 0)) return "a number that is not finite";
   before = uselocale(c_locale);
-  if (v >= -9007199254740992.0 && v <= 9007199254740992.0 && floor(v) == v) snprintf(text, sizeof text, "%.0f", v);
+  if (v >= -9007199254740992.0 && v <= 9007199254740992.0 && floor(v) == v) (void)snprintf(text, sizeof text, "%.0f", v);
   else
     for (digits = 15; digits <= 17; digits++) { /* the fewest that come back as the same number */
-      snprintf(text, sizeof text, "%.*g", digits, v);
+      (void)snprintf(text, sizeof text, "%.*g", digits, v);
       if (strtod(text, NULL) == v) break;
     }
   uselocale(before);

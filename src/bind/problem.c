@@ -62,7 +62,7 @@ static bool limit_header(lua_State *L, int response, const char *part, const cha
     char name[64];
     size_t n;
     const char *p;
-    snprintf(name, sizeof name, "%s%s%s", PREFIXES[i], part, suffix);
+    (void)snprintf(name, sizeof name, "%s%s%s", PREFIXES[i], part, suffix);
     p = lha_response_header(L, response, name, &n, NULL);
     if (p && whole_number(p, n, v)) return true;
   }
@@ -231,10 +231,10 @@ void lha_problem_fill(lua_State *L, struct lha_exchange *x, const struct lha_res
     lua_setfield(L, -2, "document");
     lha_dialect_fill(L, dialect, document);
   }
-  snprintf(plain, sizeof plain, "http_%d", r->status);
+  (void)snprintf(plain, sizeof plain, "http_%d", r->status);
   if (!has_field(L, "code")) lha_error_word(L, "code", plain);
   if (!has_field(L, "message")) {
-    snprintf(plain, sizeof plain, "the provider answered HTTP %d", r->status);
+    (void)snprintf(plain, sizeof plain, "the provider answered HTTP %d", r->status);
     lha_error_word(L, "message", plain);
   }
   if (!has_field(L, "request_id") && (p = lha_response_header(L, r->index, "x-request-id", &n, NULL)) != NULL) {

@@ -129,7 +129,7 @@ static void read_rules(const struct lha_cursor *outer, const char *member, bool 
     struct lha_cursor c = list;
     int dialect;
     lua_rawgeti(list.L, list.table, i);
-    snprintf(c.path, sizeof c.path, "%.90s[%d]", list.path, i);
+    (void)snprintf(c.path, sizeof c.path, "%.90s[%d]", list.path, i);
     if (lua_type(c.L, -1) != LUA_TTABLE) lha_declare_bad(&c, NULL, "a table");
     c.table = lua_gettop(c.L);
     lha_declare_only(&c, KNOWN);

@@ -275,7 +275,7 @@ const char *lha_request_build(lua_State *L, struct lha_exchange *x, int args, co
   }
   hex = lha_bytes_new(L, 64);
   lha_must(L, ha_hex_encode(hex, random, sizeof random));
-  snprintf(x->request_id, sizeof x->request_id, "ha-%s", hex->data);
+  (void)snprintf(x->request_id, sizeof x->request_id, "ha-%s", hex->data);
   lua_pop(L, 1);
   lha_must(L, plain_header(x, "X-Request-ID", x->request_id));
   if (header_count(x) > LHA_HEADER_COUNT_MAX)

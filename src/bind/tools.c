@@ -289,9 +289,11 @@ static int monotonic(lua_State *L) {
 
 /* read_private(path, max) -> content | nil, why */
 static int read_private(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1), *why;
+  size_t plen;
+  const char *path = luaL_checklstring(L, 1, &plen), *why;
   double max = luaL_checknumber(L, 2);
   struct ha_buf *out;
+  luaL_argcheck(L, strlen(path) == plen, 1, "a path with a NUL byte");
   luaL_argcheck(L, max >= 1 && max <= TEXT_MAX, 2, "out of range");
   out = lha_bytes_new(L, (size_t)max);
   why = ha_private_file_read(path, out);

@@ -31,12 +31,12 @@ static int time_file(const char *name) {
   FILE *f = fopen(name, "rb");
   char *text = ha_alloc(DOCUMENT_MAX);
   if (!f || !text) {
-    if (f) fclose(f);
+    if (f) (void)fclose(f);
     ha_free(text, DOCUMENT_MAX);
     return 2;
   }
   len = fread(text, 1, DOCUMENT_MAX, f);
-  fclose(f);
+  (void)fclose(f);
   for (i = 0; i < ROUNDS; i++) {
     double start = seconds(), took;
     v = ha_json_judge(text, len, &limits);

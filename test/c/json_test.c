@@ -150,7 +150,7 @@ static void add_object(struct ha_buf *out, int n, int twice, const char *prefix)
   bool ok = ha_buf_addc(out, '{') == HA_OK;
   for (i = 0; i < n + (twice >= 0); i++) {
     long name = i < n ? (long)i * 7919 % n : twice;
-    snprintf(member, sizeof member, "%06ld\":%d", name, i);
+    (void)snprintf(member, sizeof member, "%06ld\":%d", name, i);
     ok = ok && (i == 0 || ha_buf_addc(out, ',') == HA_OK) && ha_buf_addc(out, '"') == HA_OK && ha_buf_adds(out, prefix) == HA_OK &&
          ha_buf_adds(out, member) == HA_OK;
   }

@@ -124,7 +124,7 @@ static void describe(const struct ha_query *q, char *out, size_t size) {
   for (i = 0; i < q->count; i++) {
     const struct ha_query_pair *p = &q->pairs[i];
     size_t used = strlen(out);
-    snprintf(out + used, size - used, "%s%.*s=%.*s", i ? "|" : "", (int)p->name_len, q->text.data + p->name, (int)p->value_len,
+    (void)snprintf(out + used, size - used, "%s%.*s=%.*s", i ? "|" : "", (int)p->name_len, q->text.data + p->name, (int)p->value_len,
              q->text.data + p->value);
   }
 }

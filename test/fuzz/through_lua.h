@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void through_fail(lua_State *L) {
   const char *text = lua_tostring(L, -1);
-  fprintf(stderr, "%s\n", text ? text : "(an error that is no text)");
+  (void)fprintf(stderr, "%s\n", text ? text : "(an error that is no text)");
   abort();
 }
 

@@ -7,6 +7,7 @@
 #include "class.h"
 
 #include <hiredis/hiredis.h>
+#include <string.h>
 
 #include "sys/redis.h"
 
@@ -18,6 +19,14 @@ static int check_timeout(lua_State *L, int index) {
   lua_Number ms = luaL_checknumber(L, index);
   luaL_argcheck(L, ms >= 1 && ms <= 600000, index, "out of range");
   return (int)ms;
+}
+
+/* hiredis would take what stands before a NUL byte for the whole. */
+static const char *check_text(lua_State *L, int index) {
+  size_t n;
+  const char *p = luaL_checklstring(L, index, &n);
+  luaL_argcheck(L, n >= 1 && strlen(p) == n, index, "empty or with a NUL byte");
+  return p;
 }
 
 static int answer(lua_State *L, const struct ha_redis *r, enum ha_redis_code code) {
@@ -33,7 +42,7 @@ static int answer(lua_State *L, const struct ha_redis *r, enum ha_redis_code cod
 
 static int connection_connect(lua_State *L) {
   struct ha_redis *r = check(L);
-  const char *host = luaL_checkstring(L, 2);
+  const char *host = check_text(L, 2);
   lua_Integer port = luaL_checkinteger(L, 3);
   int ms = check_timeout(L, 4);
   luaL_argcheck(L, port >= 1 && port <= 65535, 3, "out of range");
@@ -42,7 +51,7 @@ static int connection_connect(lua_State *L) {
 
 static int connection_connect_unix(lua_State *L) {
   struct ha_redis *r = check(L);
-  const char *path = luaL_checkstring(L, 2);
+  const char *path = check_text(L, 2);
   int ms = check_timeout(L, 3);
   return answer(L, r, ha_redis_connect_unix(r, path, ms));
 }

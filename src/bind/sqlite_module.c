@@ -2,6 +2,7 @@
 /* sqlite_module.c - healthauth.sqlite: the SQLite file of sys/sqlite as a userdata.
  * open(path, busy_ms, max_pages) -> file; its methods answer a value, false for "none" (or "not ours"), or nil, code, message.
  * lua/healthauth/stores/sqlite.lua makes a store of it. Results are in the userdata's own buffers until they are Lua's. */
+#include <limits.h>
 #include <string.h>
 
 #include "class.h"
@@ -149,14 +150,14 @@ static const luaL_Reg file_methods[] = {
 static int module_open(lua_State *L) {
   size_t plen;
   const char *path = luaL_checklstring(L, 1, &plen);
-  int busy_ms = (int)luaL_checkinteger(L, 2);
-  int max_pages = (int)luaL_optinteger(L, 3, 0);
+  lua_Integer busy_ms = luaL_checkinteger(L, 2), max_pages = luaL_optinteger(L, 3, 0);
   struct ha_sqlite *s;
   enum ha_sqlite_code code;
   luaL_argcheck(L, plen >= 1 && strlen(path) == plen, 1, "empty or with a NUL byte");
   luaL_argcheck(L, busy_ms >= 0 && busy_ms <= 600000, 2, "out of range");
+  luaL_argcheck(L, max_pages >= 0 && max_pages <= INT_MAX, 3, "out of range");
   s = lha_class_make(L, sizeof *s, TYPE);
-  code = ha_sqlite_init(s, path, busy_ms, max_pages);
+  code = ha_sqlite_init(s, path, (int)busy_ms, (int)max_pages);
   return code == HA_SQLITE_OK ? 1 : answer(L, s, code);
 }
 

@@ -194,7 +194,7 @@ static void *serve(void *listener) {
     served++;
     if (send(s, reply, sizeof reply - 1, MSG_NOSIGNAL) < 0) break;
   }
-  (void)close(s);
+  if (s >= 0) (void)close(s);
   return &served;
 }
 

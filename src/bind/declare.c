@@ -197,7 +197,7 @@ void lha_declare_headers_once(const struct lha_cursor *c, const struct lha_provi
   for (verb = 0; verb < LHA_OPERATIONS; verb++) {
     char member[64];
     if ((op = p->operations[verb]) == NULL) continue;
-    snprintf(member, sizeof member, "operations.%s.headers", lha_verb_names[verb]);
+    (void)snprintf(member, sizeof member, "operations.%s.headers", lha_verb_names[verb]);
     for (i = 0; i < op->headers.count; i++)
       if (lha_header_declared(&p->headers, op->headers.list[i].name)) lha_declare_bad(c, member, once);
     if (op->body != LHA_BODY_NONE && lha_header_declared(&op->headers, "content-type")) lha_declare_bad(c, member, once);

@@ -144,7 +144,7 @@ describe("docs/nginx.md", function()
 
   it("names every counter", function()
     local part, count = section "### hn.metrics, hn.status", 0
-    for name in assert(process.read "lua/healthauth/nginx/metrics.lua"):match("local HELP = (%b{})"):gmatch "(healthauth_[%w_]+) = " do
+    for name in assert(process.read "lua/healthauth/nginx/prometheus.lua"):match("local HELP = (%b{})"):gmatch "(healthauth_[%w_]+) = " do
       count = count + 1
       assert.truthy(part:find("`" .. name .. "`", 1, true), name)
     end

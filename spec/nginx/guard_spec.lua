@@ -23,6 +23,7 @@ local HTTP = [[
     hn.app.short = hn.guard(live, { cache = { dict = "verdicts", valid = 0.2, gone = 0.2, stale_if_error = 30 }, realm = "short" })
     hn.app.brief = hn.guard(live, { cache = { dict = "verdicts", valid = 0.1, gone = 30, stale_if_error = 0.4 } })
     hn.app.lasting = hn.guard(live, { cache = { dict = "small", valid = 30, gone = 0.2 } })
+    hn.app.mortal = hn.guard(session("$SANDBOX/conneqt", 1), { cache = { dict = "small" } })
     hn.app.slow = hn.guard(session("$SANDBOX/conneqt", 0.3), { cache = { dict = "small", valid = 1 } })
     hn.app.live = live
   }
@@ -32,7 +33,7 @@ local HTTP = [[
     location /up { content_by_lua_block { local out = {} for name, value in pairs(ngx.req.get_headers(0)) do out[name] = value end
       ngx.print(require("healthauth.core").json_encode(out)) } }
     underscores_in_headers on;
-    location ~ ^/(?<which>gate|plain|either|bearer|down|short|brief|lasting|slow)$ {
+    location ~ ^/(?<which>gate|plain|either|bearer|down|short|brief|lasting|mortal|slow)$ {
       access_by_lua_block { require("healthauth.nginx").app[ngx.var.which]() }
       rewrite ^ /up break;
       proxy_pass http://127.0.0.1:$PORT;
@@ -251,6 +252,19 @@ describe("the guard in nginx", function()
     box:control("fault", { kind = "delay", provider = "conneqt", operation = "verify", seconds = 1 })
     assert.same({ ["503"] = 20 }, server:burst("/slow", 20, { HEADER .. good }))
     assert.equal(before + 1, verifies())
+  end)
+
+  it("waits for a verdict no longer than asking may take, when the worker that asks is killed", function()
+    local good, before = token(), verifies()
+    box:control("fault", { kind = "delay", provider = "conneqt", operation = "verify", seconds = 3 })
+    os.execute(("curl -s -o /dev/null -H '%s' %s >/dev/null 2>&1 &"):format(HEADER .. good, server:url "/mortal"))
+    assert.is_true(nginx.wait_for(3, function() return verifies() == before + 1 end))
+    for _, pid in ipairs(server:workers()) do server:signal("KILL", pid) end
+    assert.is_true(nginx.wait_for(5, function() return #server:workers() == 4 end))
+    local started = core.monotonic()
+    assert.equal(200, server:get("/mortal", { headers = { HEADER .. good } }).status)
+    assert.is_true(core.monotonic() - started < 2.5)
+    assert.equal(before + 2, verifies())
   end)
 
   it("works in one line inside a request", function()

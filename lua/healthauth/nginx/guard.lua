@@ -143,7 +143,7 @@ local function make(session, given)
   end
   if self.forged[plain(self.header)] then options.refuse("guard", "clear: the token's own header", 3) end
   if self.realm:find '["\\%c]' then options.refuse("guard", "realm: expected a text without quotes", 3) end
-  self.cache = self.cache and cache.new(self.cache, inside.timeout(session) + 5, provider)
+  self.cache = self.cache and cache.new(self.cache, inside.timeout(session) + 1, provider)
   metrics.listen(session)
   return function() return run(self) end
 end

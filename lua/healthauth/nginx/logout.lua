@@ -4,6 +4,8 @@
 
 local answer = require "healthauth.nginx.answer"
 local browser = require "healthauth.nginx.browser"
+local core = require "healthauth.core"
+local events = require "healthauth.events"
 local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
 
@@ -21,6 +23,8 @@ local function run(self)
   if key then
     local session = self.sessions:open(key)
     local ok, err = session:logout { force = true }
+    local provider = core.inside.state(session).provider
+    metrics.left(events.key(core.inside.context(session)), provider)
     session:close()
     if not ok then metrics.trouble(err.provider or "unknown", "logout", err) end
   end

@@ -4,21 +4,13 @@
 
 local core = require "healthauth.core"
 local log = require "healthauth.nginx.log"
+local prometheus = require "healthauth.nginx.prometheus"
 
 local inside = core.inside
 
 local M = { dict = nil } -- the zone, set by hn.init
 
-local BUCKETS = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 }
-local HELP = {
-  healthauth_events_total = { "counter", "What happened to tokens: issued, refreshed, joined, served_stale, refused, verified, ..." },
-  healthauth_verify_total = { "counter", "Requests at a guard, by verdict and by how it was come by." },
-  healthauth_errors_total = { "counter", "Errors, by provider, operation, kind and code." },
-  healthauth_cache_evictions_total = { "counter", "Verdicts that the zone had to drop for others: it is too small." },
-  healthauth_provider_seconds = { "histogram", "Time that the provider took to answer." },
-  healthauth_lock_wait_seconds = { "histogram", "Time that a request waited for what another was asking: a verdict, a refresh." },
-  healthauth_seconds_to_expiry = { "gauge", "Life left in the access token of a session, by fingerprint." },
-}
+M.BUCKETS = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 }
 local DAY, HISTORY = 86400, 3600
 local MINUTE = 60
 
@@ -64,7 +56,7 @@ function M.observe(name, pairs_of, seconds)
   if not M.dict then return end
   local text = labels_of(pairs_of)
   local bucket = "+Inf"
-  for _, most in ipairs(BUCKETS) do
+  for _, most in ipairs(M.BUCKETS) do
     if seconds <= most then
       bucket = tostring(most)
       break
@@ -116,6 +108,11 @@ function M.trouble(provider, operation, err)
   M.dict:set("e:" .. label(provider) .. " " .. label(operation) .. " " .. label(err.kind) .. " " .. label(err.code), ngx.time(), DAY)
 end
 
+-- The last that is known of a session, for the status page.
+local function note(key, provider, name, operation, code)
+  M.dict:set("k:" .. label(key), table.concat({ label(provider), label(name), label(operation), label(code), ngx.time() }, " "), DAY)
+end
+
 --- Counts an event of the lifecycle (DESIGN 2.8).
 ---@param event table
 function M.event(event)
@@ -132,10 +129,17 @@ function M.event(event)
     dict:incr("r:" .. minute .. (event.name == "refreshed" and ":ok" or ":failed"), 1, 0, HISTORY)
   end
   if event.name ~= "verified" then
-    dict:set("k:" .. label(event.key or event.provider), table.concat({
-      label(event.provider), label(event.name), label(event.operation or "-"), label(event.code or "-"), ngx.time() }, " "), DAY)
-    if event.name == "logged_out" then dict:delete("x:" .. label(event.key or event.provider)) end
+    note(event.key or event.provider, event.provider, event.name, event.operation or "-", event.code or "-")
   end
+end
+
+--- A person has left: whatever the provider said, the session has no token any more.
+---@param fingerprint string
+---@param provider string
+function M.left(fingerprint, provider)
+  if not M.dict then return end
+  note(fingerprint, provider, "logged_out", "logout", "-")
+  M.dict:delete("x:" .. label(fingerprint))
 end
 
 --- Hears the events of a session; a listener of the owner's hears them too.
@@ -195,70 +199,10 @@ function M.all()
   return all
 end
 
-local function sorted(of)
-  local out = {}
-  for name, value in next, of do out[#out + 1] = { name, value } end
-  table.sort(out, function(a, b) return a[1] < b[1] end)
-  return out
-end
-
-local function shown(number)
-  return number % 1 == 0 and string.format("%.0f", number) or string.format("%.6f", number)
-end
-
-local function with(labels, more)
-  if labels == "" then return "{" .. more .. "}" end
-  return labels:sub(1, -2) .. "," .. more .. "}"
-end
-
--- name -> list of lines
-local function histograms(lines, all)
-  local found = {}
-  for _, pair in ipairs(sorted(all.h)) do
-    local series, bucket = pair[1]:match "^(.-) (%S+)$"
-    found[series] = found[series] or {}
-    found[series][bucket] = pair[2]
-  end
-  for _, one in ipairs(sorted(found)) do
-    local series, counts = one[1], one[2]
-    local name, labels = series:match "^([%w_]+)(.*)$"
-    local out, total = lines[name] or {}, 0
-    for _, most in ipairs(BUCKETS) do
-      total = total + (counts[tostring(most)] or 0)
-      out[#out + 1] = name .. "_bucket" .. with(labels, 'le="' .. most .. '"') .. " " .. shown(total)
-    end
-    total = total + (counts["+Inf"] or 0)
-    out[#out + 1] = name .. "_bucket" .. with(labels, 'le="+Inf"') .. " " .. shown(total)
-    out[#out + 1] = name .. "_sum" .. labels .. " " .. shown(all.s[series] or 0)
-    out[#out + 1] = name .. "_count" .. labels .. " " .. shown(total)
-    lines[name] = out
-  end
-end
-
 --- The whole in the text format of Prometheus.
 ---@return string
 function M.text()
-  local lines, all = {}, M.all()
-  for _, pair in ipairs(sorted(all.c)) do
-    local name = pair[1]:match "^[%w_]+"
-    lines[name] = lines[name] or {}
-    lines[name][#lines[name] + 1] = pair[1] .. " " .. shown(pair[2])
-  end
-  histograms(lines, all)
-  for _, pair in ipairs(sorted(all.x)) do
-    local name = "healthauth_seconds_to_expiry"
-    lines[name] = lines[name] or {}
-    lines[name][#lines[name] + 1] = name .. '{key="' .. pair[1] .. '"} ' .. shown(pair[2] - ngx.time())
-  end
-  local names, out = {}, {}
-  for name in next, lines do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local help = HELP[name] or { "untyped", "" }
-    out[#out + 1] = "# HELP " .. name .. " " .. help[2] .. "\n# TYPE " .. name .. " " .. help[1]
-    out[#out + 1] = table.concat(lines[name], "\n")
-  end
-  return table.concat(out, "\n") .. "\n"
+  return prometheus.text(M.all(), M.BUCKETS)
 end
 
 return M

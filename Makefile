@@ -68,7 +68,7 @@ lint:     setup-test  ; @tools/lint.sh
 rings:    all objects ; @tools/rings.sh
 rocks:    setup-test  ; @tools/rocks.sh
 asan:     build-asan  ; @tools/spec.sh lua5.4 build/asan && tools/spec.sh luajit build/asan
-coverage: setup-extra all ; @tools/coverage.sh
+coverage: setup-test all ; @tools/coverage.sh
 valgrind: setup-extra all ; @tools/valgrind.sh
 unit:     setup-test  ; @tools/unit.sh
 bench:    setup-test all ; @bench/run

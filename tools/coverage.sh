@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Lines and branches of src/ reached by the specs (both runtimes), the C unit tests and a part of the allocation sweep; fails below
-# MIN_LINES and MIN_BRANCHES per cent (98 and 90 unless told), or when a test fails. What was not reached: build/cov/missed.txt.
+# Lines and branches of src/ reached by the specs (both runtimes), the C unit tests, and a part of the faults and of the
+# allocation sweep; fails below MIN_LINES and MIN_BRANCHES per cent (98 and 90 unless told), or when a test fails. What was not reached is in
+# build/cov/missed.txt.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tools/common.sh
@@ -13,10 +14,10 @@ part() { # NAME COMMAND...
   local name=$1; shift
   "$@" >"build/log/cov-$name.log" 2>&1; echo $? >"build/log/cov-$name.rc"
 }
-{ part lua5.4 tools/spec.sh lua5.4 $build; part unit tools/unit.sh $build; } &
+{ part lua5.4 tools/spec.sh lua5.4 $build; part unit tools/unit.sh $build; BUILD=$build part faults test/faults.sh luajit 31; } &
 { part luajit tools/spec.sh luajit $build; for vm in lua5.4 luajit; do BUILD=$build part "sweep-$vm" test/sweep.sh $vm 5; done; } &
 wait
-for name in lua5.4 luajit unit sweep-lua5.4 sweep-luajit; do
+for name in lua5.4 luajit unit faults sweep-lua5.4 sweep-luajit; do
   add $name "$(cat build/log/cov-$name.rc)" build/log/cov-$name.log || tail -n 40 build/log/cov-$name.log
 done
 total

@@ -226,3 +226,78 @@ describe("what comes back from the authorization page", function()
     end
   end)
 end)
+
+describe("a secret of one exchange", function()
+  local function answer(text)
+    return { status = 400, headers = { { "Content-Type", "application/json" } },
+      body = core.json_encode { error = "x", error_description = "Got " .. text .. " here" } }
+  end
+
+  it("that a function gave is not shown when the server echoes it", function()
+    local session = open(function(d) d.operations.verify.headers = { ["X-Key"] = "$option.client_secret" } end)
+    local exchange = assert(begin(session, "verify", { credentials = { client_secret = "planted-function-secret" } }))
+    local _, err = exchange:finish(answer "planted-function-secret")
+    assert.equal("Got [secret] here", err.detail)
+    assert.equal("Got [secret] here", err.document.error_description)
+  end)
+
+  it("that an option's header carries is not shown when the server echoes it", function()
+    local session = open(nil, { headers = { ["X-Gateway-Key"] = "planted-gateway-key-1", ["X-Short"] = "x" } })
+    local exchange = assert(begin(session, "verify"))
+    assert.equal("planted-gateway-key-1", (support.header(exchange:request(), "X-Gateway-Key")))
+    local _, err = exchange:finish(answer "planted-gateway-key-1")
+    assert.equal("Got [secret] here", err.detail)
+  end)
+end)
+
+describe("options of the network", function()
+  local function wrong(name, value)
+    local fine, message = pcall(open, function(d)
+      d.headers, d.operations.verify.headers = { ["X-Tenant"] = "blue" }, { ["X-Place"] = "here" }
+    end, { [name] = value })
+    assert.is_false(fine, name)
+    assert.is_truthy(message:find("acme: option '" .. name .. "': expected", 1, true), message)
+  end
+
+  it("add no header that the declaration has, and no more than make sense", function()
+    for _, name in ipairs { "X-Tenant", "x-tenant", "X-PLACE", "Authorization", "Host", "Cookie" } do wrong("headers", { [name] = "x" }) end
+    wrong("headers", { [("X"):rep(129)] = "x" })
+    wrong("headers", { X = ("x"):rep(70000) })
+    wrong("headers", { X = 5 })
+    wrong("headers", { "x" })
+    wrong("headers", { ["X Y"] = "x" })
+    wrong("headers", { X = "a\nb" })
+    local many = {}
+    for i = 1, 32 do many["X-" .. i] = ("x"):rep(2000) end
+    open(nil, { headers = many }):close()
+    many["X-33"] = "x"
+    wrong("headers", many)
+    many["X-33"], many["X-32"], many["X-31"] = nil, ("x"):rep(4000), ("x"):rep(4000)
+    wrong("headers", many)
+  end)
+
+  it("name at most 32 origins, in a list", function()
+    local many = {}
+    for i = 1, 32 do many[i] = "https://h" .. i .. ".example" end
+    open(nil, { origins = many }):close()
+    many[33] = "https://h33.example"
+    wrong("origins", many)
+    wrong("origins", { "https://a.example", x = "https://b.example" })
+  end)
+
+  it("have a proxy with credentials that a transport can make of it, or none", function()
+    for _, text in ipairs {
+      "http://user@p.example", "http://user:@p.example:3128", "http://us%20er:p%3Ass@p.example", "HTTPS://user:pass@p.example",
+    } do
+      open(nil, { proxy = text }):close()
+    end
+    for _, text in ipairs {
+      "http://:pass@p.example", "http://@p.example", "http://us%3Aer@p.example", "http://us%zer@p.example", "http://u:p%0A@p.example",
+      "http://u:p%@p.example", "http://u:p%7F@p.example", "http://u:p/@p.example", "http://p.example\\x", "http://p.example/x",
+      "http://p. example", "http://p.example\127", "http://p.example\1", "http://p.example?x", "http://p.example#x", "http:/p.example",
+      "http://", "https://", "http://" .. ("p"):rep(9000),
+    } do
+      wrong("proxy", text)
+    end
+  end)
+end)

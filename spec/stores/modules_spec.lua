@@ -71,6 +71,25 @@ describe("healthauth.sqlite", function()
     os.remove(folder .. "/store")
   end)
 
+  it("says when a row is not one that it wrote", function()
+    local file = open()
+    assert(file:save("key", "record", nil, "id"))
+    file:close()
+    process.write(folder .. "/change.py", ([[
+import sqlite3
+db = sqlite3.connect('%s')
+db.execute("UPDATE records SET record = 'text'")
+db.commit()
+]]):format(folder .. "/store"))
+    process.capture("python3 " .. folder .. "/change.py")
+    file = open()
+    local record, code, message = file:load "key"
+    assert.same({ nil, "record_invalid" }, { record, code })
+    assert.is_string(message)
+    file:close()
+    os.remove(folder .. "/store")
+  end)
+
   it("raises when it is used after close, and shows what it is", function()
     local file = open()
     assert.equal("healthauth.sqlite", tostring(file))

@@ -5,7 +5,7 @@
 mutate.py [--all] [--only PATTERN] [--list] [--jobs N] [--least PERCENT]
 
 Takes every third mutant that the operators make, the same ones in every run of the same code, and every one named by hand; --all takes all.
---only takes, of all, those whose line in --list matches the regular expression; then no percentage is demanded. Every mutant is made in a copy of the
+--only takes those of them whose line in --list matches the regular expression; then no percentage is demanded. Every mutant is made in a copy of the
 tree below the temporary folder, never in the tree itself; only what depends on it is built, only the specs named for its file in
 test/mutate_plan.py run, and the first failure ends them. The plan also names mutants by hand, and those that change nothing, with the reason.
 What did not survive, and what killed it, is in build/mutate.txt.
@@ -217,14 +217,17 @@ class Copy:
                 f.write(original[:m.start] + m.text + original[m.end:])
             if m.file.endswith('.c'):
                 self.touched = m.file
-                rc, _ = self.make(CURL if '/curl' in m.file else CORE)
-                if rc != 0:
-                    return 'unbuilt', ''
+                if any(kind != 'unit' for kind, *_ in plan.FILES[m.file]['tests']):
+                    rc, _ = self.make(CURL if '/curl' in m.file else CORE)
+                    if rc != 0:
+                        return 'unbuilt', ''
             for test in plan.FILES[m.file]['tests']:
                 command, bounded = command_of(test)
                 rc, said = run(self.folder, command, max(PATIENCE, PATIENCE + TIMES * times[test]), bounded)
                 if rc is None:
                     return 'killed', f'{" ".join(test)} (it takes too long)'
+                if rc != 0 and test[0] == 'unit' and re.search(r'do(?:es)? not build', said):
+                    return 'unbuilt', ''
                 if rc != 0:
                     first = re.search(r'^(?:Failure|Error) -> [^\n]*\n([^\n]*)', said, re.M)
                     return 'killed', f'{" ".join(test)}: {first[1] if first else said.strip().splitlines()[-1][:100] if said.strip() else rc}'
@@ -306,10 +309,10 @@ def main():
     parser.add_argument('--least', type=float, default=90, help='percent that must be killed')
     given = parser.parse_args()
     mutants, equivalent = all_mutants()
+    if not given.all:
+        mutants = [m for m in mutants if in_sample(m)]
     if given.only:
         mutants = [m for m in mutants if re.search(given.only, label(m))]
-    elif not given.all:
-        mutants = [m for m in mutants if in_sample(m)]
     if given.list:
         for m in mutants:
             print(label(m))

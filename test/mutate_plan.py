@@ -63,10 +63,11 @@ FILES = {
     # Inside nginx.
     'lua/healthauth/nginx/guard.lua': {'functions': ('take', 'clear', 'verify', 'run', 'one'), 'tests': (spec('nginx/guard'),)},
     'lua/healthauth/nginx/cache.lua': {'tests': (spec('nginx/guard'),)},
-    'lua/healthauth/transports/cosocket.lua': {'functions': (), 'tests': (spec('nginx/cosocket_hostile'),)},
-    'lua/healthauth/transports/cosocket/connect.lua': {'functions': (), 'tests': (spec('nginx/cosocket_hostile'),)},
+    'lua/healthauth/transports/cosocket.lua': {'functions': (), 'tests': (spec('nginx/cosocket'), spec('nginx/cosocket_hostile'))},
+    'lua/healthauth/transports/cosocket/connect.lua': {'functions': (), 'tests': (spec('nginx/cosocket'), spec('nginx/cosocket_hostile'))},
 }
 
+CONNECT, COSOCKET = 'lua/healthauth/transports/cosocket/connect.lua', 'lua/healthauth/transports/cosocket.lua'
 # Changes that no operator makes: (file, what stands there once, what comes instead).
 BY_HAND = [
     ('src/sys/curl_setup.c', 'SET(CURLOPT_SSL_VERIFYHOST, 2L);', 'SET(CURLOPT_SSL_VERIFYHOST, 0L);'),
@@ -98,6 +99,18 @@ BY_HAND = [
     ('lua/healthauth/nginx/guard.lua', 'table.concat({ "healthauth verdict", provider, base_url, client_id or "" }, "\\0")', 'provider'),
     ('lua/healthauth/nginx/guard.lua', 'ngx.req.get_headers(0)', 'ngx.req.get_headers()'),
     ('lua/healthauth/nginx/cache.lua', 'valid and VALID or GONE)', 'VALID)'),
+    (CONNECT, 'pcall(sock.sslhandshake, sock, nil, host, true)', 'pcall(sock.sslhandshake, sock, nil, host, false)'),
+    (CONNECT, 'pcall(sock.sslhandshake, sock, nil, host, true)', 'pcall(sock.sslhandshake, sock, nil, nil, true)'),
+    (CONNECT, 'if ok then ok, failure = handshake(sock, asked.url.host) end', ''),
+    (CONNECT, 'if answer.status < 200 or answer.status > 299 or extra then', 'if extra then'),
+    (CONNECT, 'local LOCALHOST = { "127.0.0.1", "[::1]" }', 'local LOCALHOST = { "127.0.0.2" }'),
+    (CONNECT, 'tls and tls.cert_file or "", tls and tls.key_file or "",', ''),
+    (COSOCKET, 'and (asked.reads or second.outcome == "not_sent")', ''),
+    (COSOCKET, 'local fresh = not asked.reads and asked.body == ""', 'local fresh = false'),
+    (COSOCKET, 'if not whole or not reader:reusable() or not', 'if not'),
+    (COSOCKET, 'elseif why == "closed" and reader:headed() then', 'elseif reader:headed() then'),
+    (COSOCKET, 'if #asked.body <= DUPLEX then', 'if true then'),
+    (COSOCKET, 'if again then response, failure = once(self, asked, true, deadline) end', ''),
 ]
 
 # Mutants that change nothing that anybody could see: (file, the line in --list behind the colon, why).

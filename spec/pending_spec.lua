@@ -44,6 +44,21 @@ describe("a pending", function()
     assert.is_nil((pending.spend(ctx, one, support.NOW + 5)))
   end)
 
+  it("that has expired is forgotten by the process: marks do not pile up", function()
+    local ctx = {}
+    local function growth(times)
+      collectgarbage()
+      collectgarbage()
+      local before = collectgarbage "count"
+      for _ = 1, times do assert(pending.spend(ctx, made(support.NOW + 1), support.NOW + 5)) end
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage "count" - before
+    end
+    growth(3000)
+    assert.is_true(growth(20000) < 1000) -- KiB; 20,000 marks would be more than 3,000
+  end)
+
   it("has SHA-256 of its state in the store, and until when", function()
     local store = healthauth.stores.memory {}
     local one = made()

@@ -88,6 +88,8 @@ def generate(path, only, without=()):
     out = []
 
     def add(function, operator, start, end, new):
+        if re.search(r'NOMEM|NO_MEMORY|not enough memory', text[text.rfind('\n', 0, start) + 1:text.find('\n', end)]):
+            return  # where memory ends, test/c/sweep.c looks
         line = text.count('\n', 0, start) + 1
         whole = text.rfind('\n', 0, start) + 1
         stop = text.find('\n', end)

@@ -18,8 +18,8 @@ ANSWERS = (BIND, spec('cassettes'))
 SESSION = (spec('bind/session', 'bind/exchange', 'lifecycle/fresh', 'verbs', 'lifecycle/stored'),)
 CURL = (unit('curl_test'), spec('transports/curl_connection', 'transports/curl_request'), spec('transports/curl_environment'),
         spec('transports/curl_process'), spec('transports/curl'))
-LIFECYCLE = (spec('lifecycle/fresh', 'lifecycle/stored', 'lifecycle/trouble', 'lifecycle/call', 'verbs', 'bind/callback', 'pending',
-                  *PROVIDERS), spec('lifecycle/lost', 'lifecycle/model', 'sandbox/sessions'))
+LIFECYCLE = (spec('lifecycle/fresh', 'lifecycle/stored', 'lifecycle/trouble', 'lifecycle/call', 'lifecycle/when', 'lifecycle/whom',
+                  'lifecycle/record', 'lifecycle/spent', 'lifecycle/interrupted', 'verbs', 'bind/callback', 'pending', 'events', 'sessions', *PROVIDERS), spec('lifecycle/lost', 'lifecycle/model', 'sandbox/sessions'))
 
 # File: the functions that decide (all but `without`, where no list is given), and the tests, the quickest first.
 FILES = {
@@ -117,7 +117,6 @@ BY_HAND = [
 HTTP1, HEAD = 'src/base/http1.c', 'src/base/http1_head.c'
 EQUIVALENT = [
     (HTTP1, 'r->left = 0;', 'a chunk that was read whole leaves 0'),
-    (HTTP1, 'else if (0 && (ha_buf_reserve(&r->body, (size_t)r->left) != HA_OK)) fail(r, HA_HTTP1_NO_MEMORY);', 'adding reserves, too'),
     (HTTP1, 'size_t n = r->line.len <= sizeof start - 1 ? r->line.len : sizeof start - 1;', 'both sides are the same there'),
     (HTTP1, 'bool ended = true;', 'the line reader sets it in any case'),
     (HTTP1, 'size_t take = r->state != READ_CLOSE && n >= r->left ? (size_t)r->left : n;', 'both sides are the same there'),
@@ -132,4 +131,10 @@ EQUIVALENT = [
     (HEAD, 'if (0 && (!colon)) return false;', 'the name then ends in the CR, which no name may hold'),
     (HEAD, 'while (from <= to && (line[from] == \' \' || line[from] == \'\\t\')) from++;', 'line[to] is the CR'),
     (HEAD, '*ended = false;', 'the caller has set it'),
+    ('src/bind/call.c', "if (rc == HA_OK) rc = n && text[0] == '/' && !(n >= 1 && text[1] == '/') ? ha_url_join(&u, &base, text, n, why) : "
+     'ha_url_parse(&u, text, n, why);', 'behind "/" alone stands the NUL'),
+    ('lua/healthauth/pending.lua', 'count = 0', 'expired marks go more often'),
+    ('lua/healthauth/pending.lua', 'if now > expires_at then spent[mark] = nil end', 'a pending is refused as expired from that second on'),
+    ('lua/healthauth/verbs.lua', 'if false and (type(used) ~= "table") then used = nil end', 'the core has refused such a pending'),
+    ('lua/healthauth/lifecycle/vault.lua', 'if login ~= found.login then return login >= found.login end', 'they are not the same there'),
 ]

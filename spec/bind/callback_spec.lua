@@ -186,6 +186,28 @@ describe("a callback", function()
     assert.is_truthy(session:exchange { callback = "code=c0de&state=" .. pending.state, pending = pending })
   end)
 
+  it("with a part of the state, or more than it, is another state", function()
+    local session = open(nil, GOOD)
+    local pending = start(session)
+    local state = pending.state
+    local others = { state .. state, state .. "A", state:lower(), state:upper(), state:sub(2), state:sub(2) .. "A", state:reverse() }
+    for length = 1, #state - 1 do others[#others + 1] = state:sub(1, length) end
+    for at = 1, #state do
+      others[#others + 1] = state:sub(1, at - 1) .. (state:sub(at, at) == "A" and "B" or "A") .. state:sub(at + 1)
+    end
+    for _, other in ipairs(others) do
+      local _, err = session:exchange { callback = "code=c0de&state=" .. other, pending = pending }
+      assert.equal("state_mismatch", err.code)
+    end
+    assert.is_truthy(session:exchange { callback = "code=c0de&state=" .. state, pending = pending })
+  end)
+
+  it("without a code that can be used says what is wrong with it", function()
+    assert.matches("neither code nor error", refused("argument", "callback_malformed", "state=STATE").message)
+    assert.matches("neither code nor error", refused("argument", "callback_malformed", "code=&state=STATE").message)
+    assert.matches("unusable bytes", refused("argument", "callback_malformed", "code=a%20b&state=STATE").message)
+  end)
+
   it("with any parameter twice is refused, under another spelling too", function()
     for _, callback in ipairs {
       "code=a&code=a&state=STATE", "code=a&state=STATE&state=STATE", "code=a&state=STATE&x=1&x=2", "code=a&c%6fde=b&state=STATE",
@@ -212,6 +234,7 @@ describe("a callback", function()
     assert.same({ "oauth", "reauthorize", "answered" }, { err.dialect, err.action, err.outcome })
     assert.equal("The person said no [31m", err.detail)
     assert.equal("a__b", refused("denied", "a__b", "error=A%20-b&state=STATE").code)
+    assert.equal("reauthorize", refused("denied", "server_error", "error=server_error&state=STATE").action)
     assert.equal("wait", refused("denied", "temporarily_unavailable", "error=temporarily_unavailable&state=STATE").action)
     refused("denied", "access_denied", "error=access_denied&code=c0de&state=STATE")
   end)
@@ -295,6 +318,16 @@ describe("a pending", function()
     local floats = with(pending, { version = 1 + 0.0, created_at = NOW + 0.0, expires_at = NOW + 600 + 0.0, note = "mine" })
     assert.is_truthy(session:exchange { callback = "code=c0de&state=" .. pending.state, pending = floats })
     assert.equal(1, #transport.sent)
+  end)
+
+  it("has times from the first second to the last", function()
+    assert.is_truthy((try(with(start((open())), { created_at = 0, expires_at = 99999999999 }), nil, GOOD)))
+    local _, err = try(with(start((open())), { expires_at = 0 }))
+    assert.equal("state_expired", err.code)
+    for name, value in pairs { created_at = 99999999999 + 1, expires_at = 99999999999 + 1 } do
+      _, err = try(with(start((open())), { [name] = value }))
+      assert.equal("pending_malformed", err.code)
+    end
   end)
 
   it("of another provider is refused", function()

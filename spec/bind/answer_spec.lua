@@ -183,6 +183,7 @@ describe("an expiry", function()
       { "600", NOW + 600 }, { '"600"', NOW + 600 }, { '"0000000600"', NOW + 600 }, { "0", NOW }, { "6e2", NOW + 600 }, { "600.0",
         NOW + 600 },
       { '"9999999999"', NOW + 9999999999 }, { "2147483648", NOW + 2147483648 }, { nil, "unknown" },
+      { '"5"', NOW + 5 }, { '"0"', NOW }, { "99999999999", 99999999999 },
     } do
       local got = expires(case[1])
       assert.equal(case[2], got, tostring(case[1]))
@@ -211,6 +212,8 @@ describe("an expiry", function()
     for _, case in ipairs {
       { NOW + 600, nil, NOW + 600 }, { NOW + 600, "Tue, 14 Nov 2023 22:13:20 GMT", NOW + 600 }, { NOW + 600,
         "Tue, 14 Nov 2023 22:13:21 GMT", NOW + 600 },
+      { NOW + 600, "Tue, 14 Nov 2023 22:13:19 GMT", NOW + 600 }, { NOW + 600, "Tue, 14 Nov 2023 22:13:18 GMT", NOW + 602 },
+      { NOW + 600, "Tue, 14 Nov 2023 22:13:22 GMT", NOW + 598 }, { 5, "Tue, 14 Nov 2023 22:14:20 GMT", 0 },
       { NOW + 3600 + 600, "Tue, 14 Nov 2023 23:13:20 GMT", NOW + 600 }, { NOW - 3600 + 600, "Tue, 14 Nov 2023 21:13:20 GMT", NOW + 600 },
       { NOW + 600, "yesterday", NOW + 600 }, { tostring(NOW + 600), nil, NOW + 600 }, { 5000000000, nil, 5000000000 },
     } do

@@ -13,6 +13,7 @@ describe("a refresh token that works once", function()
   it("may be spent after any 2xx that is no set of tokens and after 5xx, not after a refusal", function()
     for status, doubt in pairs {
       [200] = true, [204] = true, [299] = true, [300] = false, [302] = false, [400] = false, [401] = false, [429] = false, [499] = false,
+        [408] = true, [409] = false, [425] = true, [426] = false,
       [500] = true, [502] = true, [503] = false, [504] = true, [599] = true,
     } do
       local session = support.open("pkb", { tokens = support.tokens() })

@@ -389,4 +389,6 @@ tool("random and clock", function()
   return #core.random(40) .. type(core.time()) .. type(core.monotonic()) .. told(core.read_private("/nonexistent/file", 100))
 end, "40number")
 
+require "test.c.sweep_modules" (add, scenarios, provider)
+
 return scenarios

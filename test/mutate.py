@@ -76,7 +76,7 @@ TOKENS_LUA = re.compile(r'(?<![<>=~])(?:==|~=|<=|>=|<|>)(?!=)|\band\b|\bor\b|\bt
 # Whole statements on a line of their own: an assignment, or a call. What frees, wipes, or only moves Lua's stack is no decision.
 STATEMENT_C = re.compile(r'^[ \t]+((?:\*?[\w>.\[\]-]+ (?:[-+|]?=) [^;\n]*|\*?[\w>.\[\]-]+\+\+|\(void\)\w+\([^;\n]*\)|\w+\([^;\n]*\));)$', re.M)
 STATEMENT_LUA = re.compile(r'^[ \t]+((?:[\w.\[\]]+(?:, [\w.\[\]]+)* = [^\n]*|[\w.:]+\([^\n]*\)|[\w.:]+ (?:"[^"\n]*"|\{[^\n]*\})))$', re.M)
-NO_DECISION = re.compile(r'(?:\(void\))?(?:lua_|luaL_|ha_\w*(?:free|clear|wipe|init|hold|release)|ha_free|lha_tokens_clear|lha_pushnumber|curl_\w*free|'
+NO_DECISION = re.compile(r'(?:\(void\))?(?:lua_|luaL_|\w*(?:_free|_clear|_wipe|_init|_hold|_release)\(|ha_free|lha_tokens_clear|lha_pushnumber|curl_\w*free|'
                          r'mem(?:set|cpy)|snprintf|error\(|return\b|pcall\(error|end\b)')
 
 

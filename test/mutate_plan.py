@@ -15,7 +15,7 @@ def unit(name):
 PROVIDERS = ('providers/conneqt', 'providers/ehealth', 'providers/pkb', 'providers/pkb_system')
 BIND = spec('bind/answer', 'bind/verdict', 'bind/callback', 'bind/exchange', 'bind/error', *PROVIDERS, 'bind/provider')
 ANSWERS = (BIND, spec('cassettes'))
-SESSION = (spec('bind/session', 'bind/exchange', 'lifecycle/fresh', 'verbs', 'lifecycle/stored'),)
+SESSION = (spec('bind/session', 'bind/exchange', 'bind/verdict', 'lifecycle/fresh', 'lifecycle/when', 'verbs', 'lifecycle/stored'),)
 CURL = (unit('curl_test'), spec('transports/curl_connection', 'transports/curl_request'), spec('transports/curl_environment'),
         spec('transports/curl_process'), spec('transports/curl'))
 LIFECYCLE = (spec('lifecycle/fresh', 'lifecycle/stored', 'lifecycle/trouble', 'lifecycle/call', 'lifecycle/when', 'lifecycle/whom',
@@ -137,4 +137,8 @@ EQUIVALENT = [
     ('lua/healthauth/pending.lua', 'if now > expires_at then spent[mark] = nil end', 'a pending is refused as expired from that second on'),
     ('lua/healthauth/verbs.lua', 'if false and (type(used) ~= "table") then used = nil end', 'the core has refused such a pending'),
     ('lua/healthauth/lifecycle/vault.lua', 'if login ~= found.login then return login >= found.login end', 'they are not the same there'),
+    ('src/bind/token_answer.c', 'return seconds < 0 ? 0 : seconds >= LHA_TIME_MAX ? LHA_TIME_MAX : seconds;', 'both sides are the same there'),
+    ('src/bind/session.c', 'double life = t->obtained_at >= 0 ? t->expires_at - t->obtained_at : 600;', 'a life since 1970 has the longest margin, as has 600'),
+    ('src/bind/session.c', 'return t->obtained_at > 0 && *given >= life - rest ? life - rest : *given;', 'both sides are the same there'),
+    ('src/bind/answer.c', 'if (0 && (!code)) lua_pop(L, 1);', 'what lies deeper on the stack is not looked at'),
 ]

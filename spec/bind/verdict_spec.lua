@@ -31,7 +31,17 @@ describe("a refresh token that works once", function()
     local pkb = support.open("pkb", { tokens = support.tokens() })
     run(pkb, "exchange", { code = "c" }, plain(500))
     run(pkb, "call", { method = "GET", url = "/x" }, plain(500))
+    for operation, args in pairs { exchange = { code = "c" }, call = { method = "GET", url = "/x" } } do
+      assert(support.begin(pkb, operation, args)):fail { kind = "network", code = "connection_lost", outcome = "unknown" }
+    end
     assert.is_false(unknown(pkb))
+  end)
+
+  it("is out of doubt when another set is restored", function()
+    local session = support.open("pkb", { tokens = support.tokens() })
+    run(session, "refresh", nil, plain(500))
+    assert.is_true(session:restore(support.tokens { refresh_token = "another" }))
+    assert.is_false(unknown(session))
   end)
 
   it("is out of doubt after a good answer, and after a logout", function()
@@ -73,6 +83,53 @@ describe("a response", function()
       assert.is_nil(result)
       assert.same({ "denied", "x" }, { err.kind, err.code })
       assert.same({ error = "x", error_description = "[secret]", access_token = "[secret]", more = { "[secret]" } }, err.document)
+    end
+  end)
+end)
+
+describe("a rule of refusals", function()
+  it("is about its own dialect", function()
+    local provider = healthauth.provider {
+      name = "acme", environments = { x = "https://acme.example" },
+      operations = {
+        exchange = { method = "POST", path = "/t", body = "form", fields = { code = "$argument.code" }, success = { 200 },
+          tokens = "oauth" },
+      },
+      errors = { { dialect = "oauth", when = "trouble", action = "give_up" } },
+    }
+    for action, response in pairs {
+      give_up = json(400, { error = "trouble" }), fix_request = json(400, { meta = {}, error = { type = "trouble" } }),
+      fix_credentials = json(401, { type = "https://x.example/trouble" }),
+    } do
+      local session = healthauth.session(provider, { environment = "x", clock = support.clock })
+      local _, err = run(session, "exchange", { code = "c" }, response)
+      assert.same({ "denied", "trouble", action }, { err.kind, err.code, err.action })
+    end
+  end)
+end)
+
+describe("begin", function()
+  it("needs no arguments where the operation has none", function()
+    for name, operation in pairs { conneqt = "check", pkb = "refresh", pkb_system = "exchange", ehealth = "logout" } do
+      local session = support.open(name, { tokens = support.tokens() })
+      assert.is_truthy(session:begin(operation))
+    end
+  end)
+
+  it("is refused while a changing exchange is open, also when a finished one is collected meanwhile", function()
+    local session = support.open("ehealth", { tokens = support.tokens() })
+    for _, ended in ipairs { "finish", "fail" } do
+      local first = assert(support.begin(session, "refresh"))
+      if ended == "finish" then first:finish(plain(500))
+      else first:fail { kind = "network", code = "connect_failed", outcome = "not_sent" } end
+      local second = assert(support.begin(session, "refresh"))
+      first = nil -- luacheck: ignore 311
+      collectgarbage()
+      collectgarbage()
+      local third, err = support.begin(session, "refresh")
+      assert.is_nil(third)
+      assert.equal("exchange_open", err.code)
+      second:finish(plain(500))
     end
   end)
 end)

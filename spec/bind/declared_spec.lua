@@ -301,3 +301,82 @@ describe("options of the network", function()
     end
   end)
 end)
+
+describe("a declaration's lists and words", function()
+  local function wrong(path, change)
+    local fine, message = pcall(open, change)
+    assert.is_false(fine, path)
+    assert.is_truthy(message:find(path, 1, true), message)
+  end
+  local function filled(n, value)
+    local list = {}
+    for i = 1, n do list[i] = value(i) end
+    return list
+  end
+
+  it("have sizes that they do not pass", function()
+    local function status(i) return 199 + i end
+    for n, fine in pairs { [0] = false, [1] = true, [8] = true, [9] = false } do
+      local function change(d) d.operations.verify.success = filled(n, status) end
+      if fine then open(change):close() else wrong("operations.verify.success: expected a list of up to 8 statuses", change) end
+    end
+    for _, value in ipairs { 199, 600, 200.5, 0 / 0, 1 / 0, "200" } do
+      wrong("operations.verify.success", function(d) d.operations.verify.success = { value } end)
+    end
+    for n, fine in pairs { [0] = false, [1] = true, [64] = true, [65] = false } do
+      local function rules(d) d.errors = filled(n, function(i) return { status = 399 + i, action = "wait" } end) end
+      if fine then open(rules):close() else wrong("errors: expected a list of 1 to 64 rules", rules) end
+      local function spent(d)
+        d.operations.logout = { method = "POST", path = "/out", body = "form", spent = filled(n, function(i) return "w" .. i end) }
+      end
+      if fine then open(spent):close() else wrong("operations.logout.spent: expected a list of up to 64 texts", spent) end
+    end
+    for _, value in ipairs { "", ("x"):rep(2049), "a\nb", 5 } do
+      wrong("operations.logout.spent", function(d)
+        d.operations.logout = { method = "POST", path = "/out", body = "form", spent = { value } }
+      end)
+    end
+    for n, fine in pairs { [15] = true, [16] = true, [17] = false } do
+      local function change(d)
+        d.options = {}
+        for i = 1, n do d.options["o" .. i] = {} end
+      end
+      if fine then open(change):close() else wrong("options: expected at most 16 options", change) end
+    end
+    wrong("operations.exchange.fields: expected at most 64 members", function(d)
+      for i = 1, 64 do d.operations.exchange.fields["f" .. i] = "x" end
+    end)
+    for _, name in ipairs { "", ("n"):rep(65), "a\nb" } do
+      wrong("names of 1 to 64 printable characters", function(d) d.operations.exchange.fields[name] = "x" end)
+    end
+    wrong("members with names", function(d) d.operations.exchange.fields[1] = "x" end)
+  end)
+
+  it("say each header once", function()
+    wrong("headers", function(d) d.call, d.headers = {}, { Authorization = "Key x" } end)
+    wrong("headers", function(d) d.headers = { ["Content-Type"] = "x/y" } end)
+    wrong("operations.verify.headers", function(d)
+      d.options.client_id, d.options.client_secret = {}, { secret = true }
+      d.operations.verify.auth, d.operations.verify.headers = "basic", { authorization = "Key x" }
+    end)
+    wrong("operations.verify.headers", function(d) d.headers, d.operations.verify.headers = { ["X-A"] = "1" }, { ["x-a"] = "2" } end)
+  end)
+
+  it("are names of small letters, digits and lines below, with a letter first", function()
+    for _, name in ipairs { "", "Acme", "1acme", "_acme", "ac-me", "ac me", ("a"):rep(65) } do
+      wrong("name", function(d) d.name = name end)
+    end
+    open(function(d) d.name = "a_1" .. ("z"):rep(61) end):close()
+  end)
+end)
+
+describe("a request", function()
+  it("that grows too large is not sent", function()
+    local session = open(function(d)
+      for i = 1, 11 do d.operations.exchange.fields["f" .. i] = "$argument.a" .. i end
+    end)
+    local args = { code = "c" }
+    for i = 1, 11 do args["a" .. i] = ("%"):rep(65536) end -- three bytes each in a form
+    assert_refused("argument_malformed", begin(session, "exchange", args))
+  end)
+end)

@@ -79,8 +79,7 @@ static enum lha_verb check_verb(lua_State *L, const struct lha_session *s) {
   if (lua_type(L, 2) == LUA_TSTRING)
     for (verb = 0; verb < LHA_VERBS; verb++)
       if (strcmp(lua_tostring(L, 2), lha_verb_names[verb]) == 0) return (enum lha_verb)verb;
-  luaL_error(L, "%s: begin: expected exchange, refresh, verify, check, logout or call", s->provider->name);
-  return LHA_VERBS;
+  return (enum lha_verb)luaL_error(L, "%s: begin: expected exchange, refresh, verify, check, logout or call", s->provider->name);
 }
 
 static const char *action_for(const char *code) {

@@ -20,16 +20,12 @@ int lha_option_index(const struct lha_provider *p, const char *name, size_t len)
 }
 
 /* tokens = "oauth", or a map of our names to dotted paths in the answer. */
-static void read_tokens(const struct lha_cursor *c, struct lha_operation *op, bool required) {
+static void read_tokens(const struct lha_cursor *c, struct lha_operation *op) {
   static const char what[] = "\"oauth\" or a table that maps access_token (and others) to paths in the answer";
   struct lha_cursor map;
   int i;
   lua_pushliteral(c->L, "tokens");
   lua_rawget(c->L, c->table);
-  if (lua_isnil(c->L, -1) && !required) {
-    lua_pop(c->L, 1);
-    return;
-  }
   op->has_tokens = true;
   if (lua_type(c->L, -1) == LUA_TSTRING) {
     if (strcmp(lua_tostring(c->L, -1), "oauth") != 0) lha_declare_bad(c, "tokens", what);
@@ -41,7 +37,7 @@ static void read_tokens(const struct lha_cursor *c, struct lha_operation *op, bo
   }
   if (lua_type(c->L, -1) != LUA_TTABLE) lha_declare_bad(c, "tokens", what);
   lua_pop(c->L, 1);
-  if (!lha_declare_enter(c, "tokens", true, &map)) return;
+  (void)lha_declare_enter(c, "tokens", true, &map);
   lha_declare_only(&map, lha_member_names);
   for (i = 0; i < LHA_MEMBERS; i++) op->members[i] = lha_declare_text(&map, lha_member_names[i], NULL, i == LHA_ACCESS);
   lua_pop(c->L, 1);
@@ -96,7 +92,7 @@ static struct lha_operation *read_operation(const struct lha_cursor *outer, stru
     if (!lua_isnil(c.L, -1)) lha_declare_bad(&c, "tokens", "nothing here: it belongs to exchange and refresh");
     lua_pop(c.L, 1);
   } else {
-    read_tokens(&c, op, true);
+    read_tokens(&c, op);
   }
   op->client_credentials = lha_declare_choice(&c, "grant", GRANTS, 0, "authorization_code, client_credentials or code") == 1;
   if (op->client_credentials && verb != LHA_EXCHANGE) lha_declare_bad(&c, "grant", "nothing here: it belongs to exchange");

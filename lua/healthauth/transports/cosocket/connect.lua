@@ -143,8 +143,11 @@ local function tls_verdict(why)
   why = tostring(why)
   if why:find("timeout", 1, true) then return late() end
   if why:find("host mismatch", 1, true) then return fail("tls", "tls_host_mismatch", "the server's certificate is for another host") end
-  local number = why:match "^(%d+):"
-  if number then return fail("tls", "tls_verify_failed", CHAIN[number] or "the server's certificate cannot be verified") end
+  local number, said = why:match "^(%d+): ?(.*)$"
+  -- lua-resty-core puts the last refusal's number before it where the handshake of another socket ends at once
+  if number and said ~= "handshake failed" then
+    return fail("tls", "tls_verify_failed", CHAIN[number] or "the server's certificate cannot be verified")
+  end
   return fail("tls", "tls_failed", "the TLS handshake failed")
 end
 

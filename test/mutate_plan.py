@@ -141,4 +141,6 @@ EQUIVALENT = [
     ('src/bind/session.c', 'double life = t->obtained_at >= 0 ? t->expires_at - t->obtained_at : 600;', 'a life since 1970 has the longest margin, as has 600'),
     ('src/bind/session.c', 'return t->obtained_at > 0 && *given >= life - rest ? life - rest : *given;', 'both sides are the same there'),
     ('src/bind/answer.c', 'if (0 && (!code)) lua_pop(L, 1);', 'what lies deeper on the stack is not looked at'),
+    ('lua/healthauth/nginx/guard.lua', 'if valid == nil and err and err.kind == "argument" and err.code:find("token", 1, false) then',
+     'the word is no pattern'),
 ]

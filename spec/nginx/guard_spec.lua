@@ -26,6 +26,10 @@ local HTTP = [[
     hn.app.mortal = hn.guard(session("$SANDBOX/conneqt", 1), { cache = { dict = "small" } })
     hn.app.slow = hn.guard(session("$SANDBOX/conneqt", 0.3), { cache = { dict = "small", valid = 1 } })
     hn.app.live = live
+    local dead = session "$SANDBOX/conneqt"
+    hn.app.dead = hn.guard(dead, { cache = { dict = "verdicts" } })
+    hn.app.dead_plain = hn.guard(dead)
+    dead:close()
   }
   server {
     listen 127.0.0.1:$PORT;
@@ -33,7 +37,7 @@ local HTTP = [[
     location /up { content_by_lua_block { local out = {} for name, value in pairs(ngx.req.get_headers(0)) do out[name] = value end
       ngx.print(require("healthauth.core").json_encode(out)) } }
     underscores_in_headers on;
-    location ~ ^/(?<which>gate|plain|either|bearer|down|short|brief|lasting|mortal|slow)$ {
+    location ~ ^/(?<which>gate|plain|either|bearer|down|short|brief|lasting|mortal|slow|dead|dead_plain)$ {
       access_by_lua_block { require("healthauth.nginx").app[ngx.var.which]() }
       rewrite ^ /up break;
       proxy_pass http://127.0.0.1:$PORT;
@@ -119,6 +123,8 @@ describe("the guard in nginx", function()
     { "a token that is too long", { HEADER .. ("a"):rep(4097) }, "token_malformed", "gate" },
     { "Authorization where it is not configured", { "Authorization: Bearer abc" }, "token_missing", "gate" },
     { "both headers", { HEADER .. "a", "Authorization: Bearer a" }, "token_repeated", "either" },
+    { "two tokens where Authorization is taken as well", { HEADER .. "a", HEADER .. "b" }, "token_repeated", "either" },
+    { "two tokens and Authorization", { HEADER .. "a", HEADER .. "b", "Authorization: Bearer a" }, "token_repeated", "either" },
     { "another scheme", { "Authorization: Basic YTpi" }, "token_malformed", "either" },
     { "a scheme without token", { "Authorization: Bearer" }, "token_malformed", "bearer" },
     { "two words", { "Authorization: Bearer a b" }, "token_malformed", "bearer" },
@@ -278,6 +284,13 @@ describe("the guard in nginx", function()
     assert.truthy(server:log():find("guard: unknown option 'relm'", 1, true))
     server:get "/late"
     assert.is_true(nginx.wait_for(3, function() return server:log():find("guard: cannot work in the phase log", 1, true) end))
+  end)
+
+  it("lets nothing pass when its session is closed, the first time and later", function()
+    for _, which in ipairs { "dead", "dead_plain" } do
+      for _ = 1, 2 do assert.equal(500, server:get("/" .. which, { headers = { HEADER .. "abcdef" } }).status) end
+    end
+    assert.truthy(server:log():find("the session is closed", 1, true))
   end)
 
   it("counts verdicts and how they were come by", function()

@@ -28,12 +28,17 @@ for vm in "${runtimes[@]}"; do
     case $path in bind/*) path=$vm/${path#bind/} ;; esac
     built+=("$build/obj/$path")
   done
-  program=$build/test/sweep-$vm; log=$program.log
-  make -s --no-print-directory -j2 "$target" ONLY="${built[*]}" RUNTIMES="$vm" >"$log" 2>&1 &&
-    gcc -std=c99 "${warn[@]}" -Isrc $(pkg-config --cflags "$vm") "${flags[@]}" -o "$program" test/c/sweep.c test/c/sweep_server.c "${built[@]}" \
-      $(pkg-config --libs "$vm") -lcurl -lsqlite3 -lhiredis -lcrypto -lpthread -lm -ldl >>"$log" 2>&1 || { echo "== $vm: sweep does not build"; cat "$log"; failed=$((failed + 1)); continue; }
-  LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;$PWD/?.lua" LUA_CPATH="/usr/lib/x86_64-linux-gnu/lua/$version/?.so;/usr/local/lib/lua/$version/?.so" \
-    SWEEP_FOLDER=$folder SWEEP_PIN=/usr/lib/x86_64-linux-gnu/lua/$version/cjson.so "$program" test/c/sweep.lua "$@" >"$log" 2>&1; rc=$?
-  if add "sweep-$vm" "$rc" "$log"; then echo "$vm: $(tail -n 2 "$log" | head -n 1)"; else tail -n 60 "$log"; fi
+  log=$build/test/sweep-$vm.build
+  make -s --no-print-directory -j2 "$target" ONLY="${built[*]}" RUNTIMES="$vm" >"$log" 2>&1 || { cat "$log"; failed=$((failed + 1)); continue; }
+  for name in kept sweep; do
+    program=$build/test/$name-$vm; log=$program.log
+    gcc -std=c99 "${warn[@]}" -Isrc $(pkg-config --cflags "$vm") "${flags[@]}" -o "$program" "test/c/$name.c" test/c/sweep_server.c "${built[@]}" \
+      $(pkg-config --libs "$vm") -lcurl -lsqlite3 -lhiredis -lcrypto -lpthread -lm -ldl >"$log" 2>&1 ||
+      { echo "== $vm: $name does not build"; cat "$log"; failed=$((failed + 1)); continue; }
+    LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;$PWD/?.lua" \
+      LUA_CPATH="/usr/lib/x86_64-linux-gnu/lua/$version/?.so;/usr/local/lib/lua/$version/?.so" \
+      SWEEP_FOLDER=$folder SWEEP_PIN=/usr/lib/x86_64-linux-gnu/lua/$version/cjson.so "$program" test/c/sweep.lua "$@" >"$log" 2>&1; rc=$?
+    if add "$name-$vm" "$rc" "$log"; then echo "$name, $vm: $(tail -n 2 "$log" | head -n 1)"; else tail -n 60 "$log"; fi
+  done
 done
 total

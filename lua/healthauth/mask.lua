@@ -61,7 +61,7 @@ end
 ---@param secret string
 ---@return string
 function Masker:placeholder(secret)
-  if secret == "" or secret:find("^%[secret%-%d+%]$") then return secret end
+  if secret == "" or secret:find("^%[secret%-?%d*%]$") then return secret end
   if not self.places[secret] then
     self.order[#self.order + 1] = secret
     self.places[secret] = "[secret-" .. #self.order .. "]"
@@ -78,12 +78,14 @@ local function escaped_in_json(secret)
   return once, slashes, core.json_encode { once }:sub(3, -3), core.json_encode { slashes }:sub(3, -3)
 end
 
---- A text with every secret that is known so far taken out, in its plain, percent-encoded, form-encoded and JSON spelling.
+--- A text with every secret that is known so far taken out: by its placeholder in its usual spellings, else by [secret].
 ---@param text string
 ---@return string
 function Masker:text(text)
+  local memorable = {}
   for _, secret in ipairs(self.order) do
     if #secret >= MEMORABLE then
+      memorable[#memorable + 1] = secret
       local place = self.places[secret]:gsub("%%", "%%%%")
       local coded = core.percent_encode(secret)
       for _, spelling in ipairs { secret, coded, (coded:gsub("%%20", "+")), escaped_in_json(secret) } do
@@ -91,7 +93,7 @@ function Masker:text(text)
       end
     end
   end
-  return text
+  return core.redact(text, memorable)
 end
 
 --- name=value&...: the values of secret names are replaced where they stand.
@@ -208,7 +210,14 @@ function Masker:header(name, value)
     return (value:gsub("=([^;]*)", function(secret) return "=" .. self:placeholder(secret) end, 1))
   elseif tells_secret(name, self.extra) then
     local scheme, rest = value:match("^(%a+) +(%S+)$")
-    if scheme then return scheme .. " " .. self:placeholder(rest) end
+    if scheme then
+      local shown = scheme .. " " .. self:placeholder(rest)
+      if scheme:lower() == "basic" then -- the password is remembered by itself too
+        local said = core.base64url_decode((rest:gsub("%+", "-"):gsub("/", "_"):gsub("=+$", ""))) or ""
+        self:placeholder(core.percent_decode(said:match "^[^:]*:(.*)$" or "", true) or "")
+      end
+      return shown
+    end
     return value ~= "" and self:placeholder(value) or value
   elseif looks_secret(name, value) then
     return self:placeholder(value)

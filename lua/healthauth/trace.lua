@@ -44,7 +44,7 @@ local function answered(lines, masker, took, response, failure)
     message(lines, answer.headers, answer.body)
   elseif type(failure) == "table" then
     local why = tostring(failure.kind) .. " (" .. tostring(failure.code) .. "), " .. tostring(failure.outcome)
-    lines[#lines + 1] = "< no answer: " .. printable(why) .. " (" .. took .. ")"
+    lines[#lines + 1] = "< no answer: " .. printable(masker:text(why)) .. " (" .. took .. ")"
   end
 end
 

@@ -27,13 +27,23 @@ function M.spellings(secret)
   local out = {
     plain = secret, percent = core.percent_encode(secret), ["percent, every byte"] = every(secret, "%%%02X"),
     form = core.percent_encode(secret):gsub("%%20", "+"), hex = core.hex(secret), json = core.json_encode({ secret }):sub(3, -3),
-    ["json, every byte"] = every(secret, "\\u%04x"), ["lua, every byte"] = every(secret, "\\%03d"),
+    ["json, every byte"] = every(secret, "\\u%04x"),
+    ["a code"] = (secret:lower():gsub("[^%w_]", "_")), ["lua, every byte"] = every(secret, "\\%03d"),
   }
   for before = 0, 2 do
     out["base64 at " .. before] = inner_base64(secret, before)
     out["base64url at " .. before] = inner_base64(secret, before, true)
   end
   return out
+end
+
+--- A text together with what its percent escapes and its runs of base64 say.
+---@param text string
+---@return string
+function M.readings(text)
+  local out = { text, core.percent_decode(text, true) or "" }
+  for run in text:gmatch "[%w+/_-]+" do out[#out + 1] = core.base64url_decode((run:gsub("+", "-"):gsub("/", "_"))) or "" end
+  return table.concat(out, "\n")
 end
 
 --- A search for these secrets.

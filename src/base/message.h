@@ -40,8 +40,8 @@ enum ha_status ha_bearer_error(struct ha_buf *out, const char *p, size_t n) HA_M
 /* ASCII, without regard to case. */
 bool ha_same_word(const char *a, size_t alen, const char *b, size_t blen);
 
-/* Appends text with every occurrence of each secret (of at least HA_REDACT_MIN bytes; raw, form-encoded, in base64, escaped
- * as in JSON, or with characters in between that ha_text_clean would drop) replaced by [secret]. */
+/* Appends text with every occurrence of each secret (of at least HA_REDACT_MIN bytes; raw, form-encoded, in base64, in
+ * hexadecimal, escaped as in JSON, or with characters in between that ha_text_clean would drop) replaced by [secret]. */
 struct ha_secret;
 enum { HA_REDACT_MIN = 4 };
 enum ha_status ha_redact(struct ha_buf *out, const char *text, size_t n, const struct ha_secret *const *secrets, size_t count) HA_MUST_USE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Takes secrets out of a text that a stranger wrote. Each spelling of a secret is searched by Knuth-Morris-Pratt, in the text as it is, in
  * the text with its percent escapes undone, with the escapes of JSON undone (gateways put a JSON text into a string of another), and
- * without the characters that ha_text_clean drops, so the time is (text + secret) for each spelling, whatever the text holds. What is found is first marked, byte by byte; overlapping finds become one mark. Only for rare error
- * paths. */
+ * without the characters that ha_text_clean drops, so the time is (text + secret) for each spelling, whatever the text holds. What is found
+ * is first marked, byte by byte; overlapping finds become one mark. Only for rare error paths. */
 #include <stdint.h>
 #include <string.h>
 
@@ -155,6 +155,16 @@ static enum ha_status search_inner(struct work *w, struct ha_buf *code, const st
   return rc;
 }
 
+/* In hexadecimal digits of either case. */
+static enum ha_status search_hex(struct work *w, struct ha_buf *code, const struct ha_secret *s) {
+  size_t i;
+  enum ha_status rc = ha_hex_encode(code, s->data, s->len);
+  if (rc == HA_OK) rc = search_all(w, code->data, code->len);
+  for (i = 0; rc == HA_OK && i < code->len; i++)
+    if (code->data[i] >= 'a') code->data[i] = (char)(code->data[i] - 'a' + 'A');
+  return rc == HA_OK ? search_all(w, code->data, code->len) : rc;
+}
+
 static enum ha_status search_secret(struct work *w, const struct ha_secret *s) {
   struct ha_buf code;
   size_t shift;
@@ -164,6 +174,8 @@ static enum ha_status search_secret(struct work *w, const struct ha_secret *s) {
   rc = search_all(w, s->data, s->len);
   ha_buf_init(&code, (s->len + 4) * 3);
   if (rc == HA_OK) rc = search_escaped(w, &code, s);
+  ha_buf_clear(&code);
+  if (rc == HA_OK) rc = search_hex(w, &code, s);
   for (url = 0; rc == HA_OK && url < 2; url++) {
     ha_buf_clear(&code);
     rc = search_base64(w, &code, s, url == 1);

@@ -67,7 +67,7 @@ static int refuse(lua_State *L, struct lha_exchange *x, const char *kind, const 
 
 /* Reads the pending into x and *state. 0 or the results. */
 static int read_pending(lua_State *L, struct lha_exchange *x, int pending, struct ha_secret *state, double *expires_at) {
-  struct ha_secret *provider = &x->basic; /* borrowed for one comparison: Lua owns it */
+  struct ha_secret *provider = &x->basic; /* borrowed for one comparison, before *state, which is the same: Lua owns it */
   bool fine = lua_type(L, pending) == LUA_TTABLE && pending_number(L, pending, "version") == PENDING_VERSION;
   fine = fine && pending_text(L, pending, "provider", true, provider) && strcmp(provider->data, x->session->provider->name) == 0;
   ha_secret_clear(provider);
@@ -166,7 +166,7 @@ int lha_callback_read(lua_State *L, struct lha_exchange *x, int index) {
   if (fault == HA_QUERY_NOMEM) return luaL_error(L, "not enough memory");
   if (fault == HA_QUERY_REPEATED) return refuse(L, x, "state", "parameter_repeated", "a parameter of the callback comes twice");
   if (fault != HA_QUERY_FINE) return refuse(L, x, "argument", "callback_malformed", "the callback cannot be read");
-  state = &x->fresh.name; /* Lua owns it; wiped below */
+  state = &x->basic; /* Lua owns it, errors hide it; wiped below */
   results = read_pending(L, x, pending, state, &expires_at);
   if (results == 0) results = judge(L, x, q, state, expires_at);
   ha_secret_clear(state);

@@ -164,6 +164,9 @@ static int exchange_fail(lua_State *L) {
   outcome = word(L, "outcome", lha_is_outcome, "unknown");
   if (strcmp(outcome, "not_sent") == 0) x->session->refresh_unknown = before;
   text = word(L, "code", NULL, "transport_failed");
+  lua_pushstring(L, text);
+  lha_sanitize_push(L, x, -1);
+  text = lua_tostring(L, -1);
   code = lha_bytes_new(L, HA_CODE_MAX + 8);
   lha_must(L, ha_text_code(code, text, strlen(text)));
   lha_refuse(L, x, kind, code->len ? code->data : "transport_failed", NULL, outcome, NULL); /* nil, err */

@@ -6,8 +6,12 @@
 #include "bytes.h"
 #include "problem.h"
 
+enum { CARRIED_MAX = 32, CARRIED_MIN = 8 };
+
 struct cleaner {
   lua_State *L;
+  struct ha_secret carried[CARRIED_MAX]; /* the headers of a call, in the exchange's own buffer */
+  size_t carried_count;
   const struct ha_secret *list[LHA_SECRETS_MAX];
   size_t count;
   struct ha_secret proxy_password; /* borrowed */
@@ -30,6 +34,30 @@ static void add_proxy_password(struct cleaner *c, const struct ha_secret *proxy)
   add(c, &c->proxy_password);
 }
 
+static bool is_plain(const char *name, size_t n) {
+  static const char *const NAMES[] = {"accept", "content-type", "user-agent", "x-request-id", NULL};
+  int i;
+  for (i = 0; NAMES[i]; i++)
+    if (ha_same_word(name, n, NAMES[i], strlen(NAMES[i]))) return true;
+  return false;
+}
+
+/* A caller's headers of one call may hold keys as well; shorter values would be found by chance. */
+static void collect_headers(struct cleaner *c, const struct ha_buf *headers) {
+  const char *p = headers->data, *end = p ? p + headers->len : p;
+  while (p < end && c->carried_count < CARRIED_MAX) {
+    size_t n = strlen(p), size = strlen(p + n + 1);
+    struct ha_secret *s = &c->carried[c->carried_count];
+    if (size >= CARRIED_MIN && !is_plain(p, n)) {
+      s->data = headers->data + (p - headers->data) + n + 1;
+      s->len = size;
+      add(c, s);
+      c->carried_count++;
+    }
+    p += n + size + 2;
+  }
+}
+
 static void collect(struct cleaner *c, const struct lha_exchange *x) {
   const struct lha_session *s = x->session;
   int i;
@@ -50,6 +78,7 @@ static void collect(struct cleaner *c, const struct lha_exchange *x) {
   add_proxy_password(c, &s->proxy);
   add(c, &s->key_password);
   for (i = 0; s->headers && i < s->header_count; i++) add(c, &s->headers[i].value);
+  if (x->verb == LHA_CALL) collect_headers(c, &x->headers);
 }
 
 static void copy_text(struct cleaner *c, int index) {
@@ -104,7 +133,7 @@ void lha_sanitize_push(lua_State *L, struct lha_exchange *x, int index) {
   struct cleaner c;
   index = lha_absindex(L, index);
   c.L = L;
-  c.count = 0;
+  c.count = c.carried_count = 0;
   collect(&c, x);
   luaL_checkstack(L, 10, "no stack");
   c.out = lha_bytes_new(L, 64);

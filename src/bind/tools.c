@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -277,6 +278,38 @@ static int url(lua_State *L) {
   return 1;
 }
 
+/* redact(text, secrets) -> text without them in any spelling. The list holds the strings, so their bytes stay while they are looked for. */
+static int redact(lua_State *L) {
+  enum { BATCH = 64 };
+  struct ha_secret secrets[BATCH];
+  const struct ha_secret *list[BATCH];
+  size_t n, i = 0, total;
+  const char *p = luaL_checklstring(L, 1, &n);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  total = lua_rawlen(L, 2);
+  while (i < total) {
+    size_t count = 0;
+    struct ha_buf *out = lha_bytes_new(L, 4 * n + 64);
+    for (; i < total && count < BATCH; i++) {
+      lua_rawgeti(L, 2, (int)i + 1);
+      if (lua_type(L, -1) != LUA_TSTRING) return luaL_argerror(L, 2, "a list of strings expected");
+      secrets[count].data = (char *)(intptr_t)lua_tolstring(L, -1, &secrets[count].len);
+      list[count] = &secrets[count];
+      count++;
+      lua_pop(L, 1);
+    }
+    lha_must(L, ha_redact(out, p, n, list, count));
+    lua_pushlstring(L, out->data ? out->data : "", out->len);
+    ha_buf_free(out);
+    lua_replace(L, 1); /* the next batch looks at this one's result */
+    lua_settop(L, 2);
+    p = lua_tolstring(L, 1, &n);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
 static int unix_time(lua_State *L) {
   lua_pushnumber(L, ha_clock_unix());
   return 1;
@@ -329,6 +362,7 @@ const luaL_Reg lha_tools[] = {{"sha256", sha256},
                               {"unseal", unseal},
                               {"equal", equal},
                               {"clean", clean},
+                              {"redact", redact},
                               {"url", url},
                               {"read_private", read_private},
                               {"time", unix_time},

@@ -47,6 +47,7 @@ static const struct row ROWS[] = {
   {{"JOKE/af"}, "%4a%4F%4B%45/%61%66", "[secret]"},
   {{"abcd"}, "x%61%62%63%64%65", "x[secret]%65"},
   {{"\xD0\xBA\xD0\xBB"}, "\xD0\xBA\xD0\xBB %D0%BA%d0%bb", "[secret] [secret]"},
+  {{"Test+"}, "546573742b 546573742B 5465737 x546573742b", "[secret] [secret] 5465737 x[secret]"},
   {{"test"}, "dGVzdA== dGVzdA dGVzdA%3D%3D", "[secret] [secret] [secret]"},
   {{"tests"}, "dGVzdHM= dGVzdHM", "[secret] [secret]"},
   {{"tester"}, "dGVzdGVy", "[secret]"},

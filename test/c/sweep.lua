@@ -391,4 +391,19 @@ end, "40number")
 
 require "test.c.sweep_modules" (add, scenarios, provider)
 
+-- For test/c/kept.c: every spelling of what must not be left in memory.
+local SECRETS = {
+  "key-0123456789", "secret-0123456789", "api-key-01234567", "psk-01234567", "old-access-1234567", "old-refresh-1234567",
+  "new-access-1234567", "new-refresh-1234567", "code-0123456789", "explicit-0123456789", "rotated-0123456789", "rotated-secret-123",
+  "pass-01234567", "pass word", "adopted-1234567", "restored-1234567", "kim-1234567", "old-record", "new-record", "JH23MA1Z",
+  "0b2c5b6e-0000-4000-8000-000000000000", "abcd-1234", "abc-1234",
+}
+function scenarios.spellings()
+  local spellings, out = require("spec.support.markers").spellings, {}
+  for _, secret in ipairs(SECRETS) do
+    for _, text in pairs(spellings(secret)) do out[#out + 1] = text end
+  end
+  return out
+end
+
 return scenarios

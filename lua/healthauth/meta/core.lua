@@ -373,6 +373,12 @@ function core.unseal(key, sealed, associated) end
 ---@return boolean
 function core.equal(a, b) end
 
+--- A text in which no secret of the list is left, raw, percent-encoded, in base64, in hexadecimal or escaped: [secret] instead.
+---@param text string
+---@param secrets string[]
+---@return string
+function core.redact(text, secrets) end
+
 --- UTF-8 without control and bidi characters, at most 512 bytes.
 ---@param text string
 ---@return string

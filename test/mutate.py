@@ -123,14 +123,21 @@ stale = []  # what the plan names and the code has no more
 
 
 def by_hand():
-    for path, old, new in plan.BY_HAND:
+    for path, *pairs in plan.BY_HAND:
         with open(os.path.join(ROOT, path), encoding='utf-8') as f:
             text = f.read()
-        if text.count(old) != 1:
-            stale.append(f'{path} holds {text.count(old)} times: {old}')
+        new = text
+        for was, becomes in zip(pairs[::2], pairs[1::2]):
+            if new.count(was) != 1:
+                stale.append(f'{path} holds {new.count(was)} times: {was}')
+            new = new.replace(was, becomes)
+        if new == text:
             continue
-        at = text.index(old)
-        yield Mutant(path, text.count('\n', 0, at) + 1, '', 'by hand', at, at + len(old), new, re.sub(r'\s+', ' ', f'{old.strip()} => {new.strip()}'))
+        start = len(os.path.commonprefix([text, new]))
+        same = len(os.path.commonprefix([text[start:][::-1], new[start:][::-1]]))
+        shown = ' and '.join(f'{was.strip()} => {becomes.strip()}' for was, becomes in zip(pairs[::2], pairs[1::2]))
+        yield Mutant(path, text.count('\n', 0, start) + 1, '', 'by hand', start, len(text) - same, new[start:len(new) - same],
+                     re.sub(r'\s+', ' ', shown))
 
 
 def all_mutants():

@@ -68,7 +68,7 @@ FILES = {
 }
 
 CONNECT, COSOCKET = 'lua/healthauth/transports/cosocket/connect.lua', 'lua/healthauth/transports/cosocket.lua'
-# Changes that no operator makes: (file, what stands there once, what comes instead).
+# Changes that no operator makes: (file, what stands there once, what comes instead [, further pairs]).
 BY_HAND = [
     ('src/sys/curl_setup.c', 'SET(CURLOPT_SSL_VERIFYHOST, 2L);', 'SET(CURLOPT_SSL_VERIFYHOST, 0L);'),
     ('src/sys/curl_setup.c', 'SET(CURLOPT_SSL_VERIFYPEER, 1L);', 'SET(CURLOPT_SSL_VERIFYPEER, 0L);'),
@@ -81,8 +81,8 @@ BY_HAND = [
     ('src/sys/curl_setup.c', ': CURL_SSLVERSION_TLSv1_2; /*', ': CURL_SSLVERSION_TLSv1_0; /*'),
     ('src/sys/curl_setup.c', 'q->tls13 ? CURL_SSLVERSION_TLSv1_3', 'q->tls13 ? CURL_SSLVERSION_TLSv1_2'),
     ('src/sys/curl_setup.c', 'proxied ? q->proxy.text.data : ""); /*', 'proxied ? q->proxy.text.data : NULL); /*'),
-    ('src/sys/curl_setup.c', '  return CURL_SEEKFUNC_FAIL;\n', '  x->sent = 0;\n  return CURL_SEEKFUNC_OK;\n'),
-    ('src/sys/curl_setup.c', '    return CURL_PREREQFUNC_ABORT;\n', '    return CURL_PREREQFUNC_OK;\n'),
+    # Two hands hold a POST back: libcurl may not rewind its body, nor send a second time. Either is enough.
+    ('src/sys/curl_setup.c', '  return CURL_SEEKFUNC_FAIL;\n', '  x->sent = 0;\n  return CURL_SEEKFUNC_OK;\n', '    return CURL_PREREQFUNC_ABORT;\n', ''),
     ('src/sys/curl_setup.c', '(long)(!reads(q) && q->body.len == 0)', '0L'),
     ('src/sys/curl_setup.c', 'localhost:%u:127.0.0.1,[::1]', 'localhost:%u:127.0.0.2'),
     ('src/sys/curl_setup.c', '>> 24 == 127', '>> 24 >= 127'),
@@ -143,4 +143,8 @@ EQUIVALENT = [
     ('src/bind/answer.c', 'if (0 && (!code)) lua_pop(L, 1);', 'what lies deeper on the stack is not looked at'),
     ('lua/healthauth/nginx/guard.lua', 'if valid == nil and err and err.kind == "argument" and err.code:find("token", 1, false) then',
      'the word is no pattern'),
+    ('src/sys/curl_setup.c', 'if (0 && (x->begun == 0)) return size * n; /* a proxy speaks */', 'libcurl keeps the head of a proxy to itself'),
+    ('src/sys/curl_setup.c', 'x->rewound = false;', 'libcurl ends with the same code, or on_begin says so'),
+    ('src/sys/curl.c', 'if (0 && (answer->extra || (x.begun > 0 && (!whole || code != CURLE_OK)))) ha_curl_close(t);',
+     'libcurl drops a connection whose bytes were refused or that failed'),
 ]

@@ -47,6 +47,14 @@ describe("the curl transport's", function()
       assert.are_not.equal(first, other)
     end)
 
+    it("live on when another origin cannot be reached", function()
+      local first = link(transport)
+      local response, failure = transport:perform(request { url = hostile:url("refused", "/", "http") })
+      assert.is_nil(response)
+      assert.are.equal("not_sent", failure.outcome)
+      assert.are.equal(first, link(transport))
+    end)
+
     it("are not shared by transports", function()
       local second = curl {}
       assert.are_not.equal(link(transport), link(second))

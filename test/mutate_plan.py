@@ -73,8 +73,6 @@ BY_HAND = [
     ('src/sys/curl_setup.c', 'SET(CURLOPT_SSL_VERIFYHOST, 2L);', 'SET(CURLOPT_SSL_VERIFYHOST, 0L);'),
     ('src/sys/curl_setup.c', 'SET(CURLOPT_SSL_VERIFYPEER, 1L);', 'SET(CURLOPT_SSL_VERIFYPEER, 0L);'),
     ('src/sys/curl_setup.c', 'SET(CURLOPT_FOLLOWLOCATION, 0L);', 'SET(CURLOPT_FOLLOWLOCATION, 1L);'),
-    ('src/sys/curl_setup.c', 'SET(CURLOPT_HTTP09_ALLOWED, 0L);', 'SET(CURLOPT_HTTP09_ALLOWED, 1L);'),
-    ('src/sys/curl_setup.c', 'SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);', 'SET(CURLOPT_HTTP_CONTENT_DECODING, 1L); SET(CURLOPT_ACCEPT_ENCODING, "");'),
     ('src/sys/curl_setup.c', 'SET(CURLOPT_HTTP_TRANSFER_DECODING, 0L);', 'SET(CURLOPT_HTTP_TRANSFER_DECODING, 1L);'),
     ('src/sys/curl_setup.c', '(long)CURL_NETRC_IGNORED', '(long)CURL_NETRC_OPTIONAL'),
     ('src/sys/curl_setup.c', '(long)CURL_HTTP_VERSION_1_1', '(long)CURL_HTTP_VERSION_2TLS'),
@@ -114,7 +112,7 @@ BY_HAND = [
 ]
 
 # Mutants that change nothing that anybody could see: (file, the line in --list behind the colon, why).
-HTTP1, HEAD = 'src/base/http1.c', 'src/base/http1_head.c'
+HTTP1, HEAD, SETUP = 'src/base/http1.c', 'src/base/http1_head.c', 'src/sys/curl_setup.c'
 EQUIVALENT = [
     (HTTP1, 'r->left = 0;', 'a chunk that was read whole leaves 0'),
     (HTTP1, 'size_t n = r->line.len <= sizeof start - 1 ? r->line.len : sizeof start - 1;', 'both sides are the same there'),
@@ -143,8 +141,26 @@ EQUIVALENT = [
     ('src/bind/answer.c', 'if (0 && (!code)) lua_pop(L, 1);', 'what lies deeper on the stack is not looked at'),
     ('lua/healthauth/nginx/guard.lua', 'if valid == nil and err and err.kind == "argument" and err.code:find("token", 1, false) then',
      'the word is no pattern'),
-    ('src/sys/curl_setup.c', 'if (0 && (x->begun == 0)) return size * n; /* a proxy speaks */', 'libcurl keeps the head of a proxy to itself'),
-    ('src/sys/curl_setup.c', 'x->rewound = false;', 'libcurl ends with the same code, or on_begin says so'),
+    (SETUP, 'if (0 && (x->begun == 0)) return size * n; /* a proxy speaks */', 'libcurl keeps the head of a proxy to itself'),
+    (SETUP, 'x->rewound = false;', 'libcurl ends with the same code, or on_begin says so'),
     ('src/sys/curl.c', 'if (0 && (answer->extra || (x.begun > 0 && (!whole || code != CURLE_OK)))) ha_curl_close(t);',
      'libcurl drops a connection whose bytes were refused or that failed'),
+    ('src/base/url.c', 'if (0 && (memchr(p, \'@\', n))) return "the URL has a user name";', 'no name or address may hold an @; only the reason is better'),
+    ('src/base/url.c', '*why = NULL;', 'what follows sets it'),
+    ('src/base/url.c', 'if (0 && (len > HA_URL_MAX)) {', 'the buffer is as long as that'),
+    ('src/base/url.c', 'rc = ha_buf_reserve(&next.text, len < HA_URL_MAX ? len + 1 : len);', 'adding reserves, too'),
+    (SETUP, 'if (0 && (purpose != CURLSOCKTYPE_IPCXN)) return CURL_SOCKET_BAD;', 'HTTP opens no other'),
+    (SETUP, 'same = strcmp(scheme, u->https ? "https" : "http") == 0 || strcmp(port, text) == 0 && n == u->host_len &&',
+     'no URL that our grammar takes is read otherwise'),
+    (SETUP, 'SET(CURLOPT_REQUEST_TARGET, u->text.data + u->path);', 'libcurl was told to leave the path as it is'),
+    (SETUP, 'SET(CURLOPT_HTTPGET, 1L);', 'the default of a new handle'),
+    (SETUP, 'SET(CURLOPT_SEEKFUNCTION, on_seek);', 'without one nothing can be rewound either'),
+    (SETUP, 'SET(CURLOPT_PROTOCOLS_STR, "http,https");', 'our grammar takes no other'),
+    (SETUP, 'SET(CURLOPT_REDIR_PROTOCOLS_STR, "https");', 'no redirect is followed'),
+    (SETUP, 'SET(CURLOPT_FOLLOWLOCATION, 0L);', 'the default of a new handle; 1 is a mutant of its own'),
+    (SETUP, 'SET(CURLOPT_HTTP09_ALLOWED, 0L);', 'our reader takes no HTTP/0.9'),
+    (SETUP, 'SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);', 'our reader takes no coded body'),
+    (SETUP, 'SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);', 'our grammar takes no user name'),
+    (SETUP, 'SET(CURLOPT_NOSIGNAL, 1L);', 'a libcurl with a threaded resolver uses no signal'),
+    (SETUP, 'SET(CURLOPT_NOPROGRESS, 1L);', 'the default of a new handle'),
 ]

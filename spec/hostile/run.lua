@@ -128,6 +128,7 @@ function Run:case(case, listener, transport, control, clock, meter)
   local wrong = differs(case, response, failure) or memory.too_much(grown, case)
   if took > request.timeout + PATIENCE then return ("took %.1f s"):format(took) end
   if wrong then return wrong end
+  if response and took >= request.timeout then return "an answer, but nothing ended the waiting before the timeout" end
   if case.settle then settle(self, control, case.name, played + (case.prime or 0)) end
   -- The same transport goes on: what the case left behind must not become the next answer.
   local origin = self.server.ports[listener] and (listener == "https" or listener == "http") and listener or "http"

@@ -259,6 +259,7 @@ def tls(folder, name, least=ssl.TLSVersion.TLSv1_2, most=ssl.TLSVersion.TLSv1_3,
     if most < ssl.TLSVersion.TLSv1_2:
         context.set_ciphers('ALL:@SECLEVEL=0')
     context.minimum_version, context.maximum_version = min(least, most), most
+    context.set_alpn_protocols(['h2', 'http/1.1'])  # who offers HTTP/2 gets it, and cannot read what comes
     context.load_cert_chain(f'{folder}/{name}.pem', f'{folder}/{name}.key')
     if client:
         context.verify_mode = ssl.CERT_REQUIRED

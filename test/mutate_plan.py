@@ -81,6 +81,8 @@ BY_HAND = [
     ('src/sys/curl_setup.c', 'proxied ? q->proxy.text.data : ""); /*', 'proxied ? q->proxy.text.data : NULL); /*'),
     # Two hands hold a POST back: libcurl may not rewind its body, nor send a second time. Either is enough.
     ('src/sys/curl_setup.c', '  return CURL_SEEKFUNC_FAIL;\n', '  x->sent = 0;\n  return CURL_SEEKFUNC_OK;\n', '    return CURL_PREREQFUNC_ABORT;\n', ''),
+    # Two hands keep a proxy's head from being read as the server's.
+    ('src/sys/curl_setup.c', '  if (x->begun == 0) return size * n; /* a proxy speaks */\n', '', '  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);\n', ''),
     ('src/sys/curl_setup.c', '(long)(!reads(q) && q->body.len == 0)', '0L'),
     ('src/sys/curl_setup.c', 'localhost:%u:127.0.0.1,[::1]', 'localhost:%u:127.0.0.2'),
     ('src/sys/curl_setup.c', '>> 24 == 127', '>> 24 >= 127'),
@@ -163,4 +165,11 @@ EQUIVALENT = [
     (SETUP, 'SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);', 'our grammar takes no user name'),
     (SETUP, 'SET(CURLOPT_NOSIGNAL, 1L);', 'a libcurl with a threaded resolver uses no signal'),
     (SETUP, 'SET(CURLOPT_NOPROGRESS, 1L);', 'the default of a new handle'),
+    (SETUP, 'SET(CURLOPT_SSL_VERIFYHOST, 2L);', 'the default of a new handle; 0 is a mutant of its own'),
+    (SETUP, 'SET(CURLOPT_SSL_VERIFYPEER, 1L);', 'the default of a new handle; 0 is a mutant of its own'),
+    (SETUP, 'SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);', 'on_header passes them over, too'),
+    (SETUP, 'if (proxied || q->proxy_user.len > 0) {', 'there is no user without a proxy'),
+    (SETUP, 'if (proxied && q->proxy_user.len >= 0) {', 'no user is NULL to libcurl'),
+    ('src/sys/curl_verdict.c', 'else if (0 && (x->rewound)) say(f, "network", "connection_lost", "the connection ended before any answer came; '
+     'nothing is sent twice");', 'the refused rewinding ends with the same code'),
 ]

@@ -121,6 +121,44 @@ static void lying_resolver(void) {
   ha_curl_request_free(&q);
 }
 
+/* localhost is told to libcurl and never asked of a resolver, as the server and as the proxy; no other name is. */
+static void localhost_needs_no_resolver(void) {
+  static const struct { const char *url, *proxy, *told[2]; } rows[] = {
+    {"http://localhost:81/", NULL, {"localhost:81:127.0.0.1,[::1]", NULL}},
+    {"https://LOCALHOST/x", NULL, {"localhost:443:127.0.0.1,[::1]", NULL}},
+    {"https://localhosts/", NULL, {NULL, NULL}},
+    {"https://localhos/", NULL, {NULL, NULL}},
+    {"https://localhosd/", NULL, {NULL, NULL}},
+    {"http://127.0.0.1:81/", NULL, {NULL, NULL}},
+    {"https://api.example.org/", "http://localhost:3128", {"localhost:3128:127.0.0.1,[::1]", NULL}},
+    {"https://localhost:81/", "http://localhost:3128", {"localhost:81:127.0.0.1,[::1]", "localhost:3128:127.0.0.1,[::1]"}},
+  };
+  size_t i, k;
+  for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct ha_curl_request q;
+    struct ha_curl_handle handle;
+    struct ha_curl_exchange x;
+    const struct curl_slist *line;
+    CURL *easy = curl_easy_init();
+    CHECK_CASE(rows[i].url);
+    memset(&handle, 0, sizeof handle);
+    memset(&x, 0, sizeof x);
+    ha_curl_request_init(&q);
+    CHECK_EQ_INT(ha_curl_request_method(&q, TEXT("GET"), &why), HA_OK);
+    CHECK_EQ_INT(ha_curl_request_url(&q, rows[i].url, strlen(rows[i].url), &why), HA_OK);
+    if (rows[i].proxy) CHECK_EQ_INT(ha_curl_request_proxy(&q, rows[i].proxy, strlen(rows[i].proxy), &why), HA_OK);
+    x.request = &q;
+    x.handle = &handle;
+    CHECK_EQ_INT(ha_curl_setup(easy, &x), CURLE_OK);
+    for (line = x.resolve, k = 0; line && k < 2; line = line->next, k++) CHECK_EQ_STR(line->data, rows[i].told[k] ? rows[i].told[k] : "");
+    CHECK(!line && (k == 2 || !rows[i].told[k]));
+    curl_easy_cleanup(easy);
+    ha_curl_setup_free(&x);
+    ha_curl_request_free(&q);
+  }
+  CHECK_CASE("");
+}
+
 static volatile sig_atomic_t arrived;
 
 static void on_pipe(int number) {
@@ -255,6 +293,7 @@ int main(void) {
   request_without_memory();
   transport_without_memory();
   lying_resolver();
+  localhost_needs_no_resolver();
   signals();
   forked();
   return check_done();

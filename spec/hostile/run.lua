@@ -126,8 +126,8 @@ function Run:case(case, listener, transport, control, clock, meter)
   local response, failure = transport:perform(request)
   local took, grown = clock() - started, growth and growth()
   local wrong = differs(case, response, failure) or memory.too_much(grown, case)
-  local most = failure and failure.code == "connect_timeout" and math.min(request.timeout, request.connect_timeout) or request.timeout
-  if took > most + PATIENCE then return ("took %.1f s"):format(took) end
+  local allowed = failure and failure.code == "connect_timeout" and math.min(request.timeout, request.connect_timeout) or request.timeout
+  if took > allowed + PATIENCE then return ("took %.1f s"):format(took) end
   if wrong then return wrong end
   if response and took >= request.timeout then return "an answer, but nothing ended the waiting before the timeout" end
   if case.settle then settle(self, control, case.name, played + (case.prime or 0)) end

@@ -275,6 +275,7 @@ def accept(listener, handle):
 
 def new_listener(backlog=64):
     listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # what is not read stays with whoever sent it
     listener.bind(('127.0.0.1', 0))
     if backlog is not None:
         listener.listen(backlog)

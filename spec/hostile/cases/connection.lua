@@ -51,7 +51,8 @@ for _, method in ipairs { "GET", "POST" } do
 end
 add("kept_twenty_times", { KEPT }, FINE, { prime = 20, method = "POST", body = "a=b", count = 21 })
 add("connection_close_obeyed",
-  { { "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", { "sleep", 0.2 }, { "keep" } } }, FINE,
+  { { "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", { "sleep", 0.2 }, { "keep" } },
+    { "HTTP/1.1 500 Used again\r\nContent-Length: 0\r\n\r\n", { "keep" } } }, FINE,
   { prime = 2, method = "POST", body = "a=b", count = 3 })
 
 -- New connections that die: a POST is seen once.
@@ -69,6 +70,9 @@ local function answered(name, status, headers, body, before)
     { method = "POST", body = body or "a=b", count = 1 })
 end
 answered("early_answer_big_post", 413, "Connection: close\r\n", ("x"):rep(3000000), { "early" })
+-- The server has answered and reads no more, and does not close: whoever sends all of the body first waits for ever.
+add("early_answer_open_big_post", { { { "early" }, "HTTP/1.1 413 Words\r\nContent-Length: 0\r\n\r\n", { "sleep", 2.5 }, { "close" } } },
+  { status = 413, body = "" }, { method = "POST", body = ("x"):rep(6000000), count = 1, timeout = 2 })
 answered("early_answer_small_post", 401, "Connection: close\r\n", nil, { "early" })
 answered("expect_417_not_repeated", 417, "", ("x"):rep(2000000))
 answered("misdirected_421_not_repeated", 421, "")

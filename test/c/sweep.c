@@ -16,6 +16,9 @@
 
 #include "base/alloc.h"
 #include "bind/compat.h"
+#ifdef LUA_JITLIBNAME
+#include "sweep_luajit.h"
+#endif
 #include "sweep_server.h"
 
 int luaopen_healthauth_core(lua_State *L);
@@ -109,6 +112,9 @@ static lua_State *new_state(void) {
   open_lib(L, LUA_STRLIBNAME, luaopen_string);
   open_lib(L, LUA_TABLIBNAME, luaopen_table);
   open_lib(L, LUA_MATHLIBNAME, luaopen_math);
+#ifdef LUA_JITLIBNAME
+  sweep_luajit(L);
+#endif
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "preload");
   for (i = 0; i < sizeof MODULES / sizeof *MODULES; i++) {

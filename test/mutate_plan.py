@@ -172,4 +172,6 @@ EQUIVALENT = [
     (SETUP, 'if (proxied && q->proxy_user.len >= 0) {', 'no user is NULL to libcurl'),
     ('src/sys/curl_verdict.c', 'else if (0 && (x->rewound)) say(f, "network", "connection_lost", "the connection ended before any answer came; '
      'nothing is sent twice");', 'the refused rewinding ends with the same code'),
+    ('src/base/secret.c', 'size_t i, n = alen <= blen ? alen : blen;', 'both sides are the same there'),
+    ('src/base/query.c', 'while (at <= n) {', 'an empty piece is passed over'),
 ]

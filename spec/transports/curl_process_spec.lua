@@ -82,7 +82,9 @@ local function connections(descriptors)
   return count
 end
 get(transport, "/good") get(transport, "/good", secure)
-io.write("ours ", connections(read("ls -l /proc/$PPID/fd")), ", inherited ", connections(read("ls -l /proc/self/fd")))
+-- ls may find that one of the files it has read about is closed meanwhile
+local ours, inherited = read "ls -l /proc/$PPID/fd 2>/dev/null", read "ls -l /proc/self/fd 2>/dev/null"
+io.write("ours ", connections(ours), ", inherited ", connections(inherited))
 ]]
 
 local MEMORY = PRELUDE .. [[

@@ -287,7 +287,7 @@ static void exactly_the_limits(void) {
   CHECK_EQ_INT(filled(CHUNKED "1;", 4094, "\r\nx\r\n0\r\n\r\n", 512), HA_OK); /* the extension's bytes with its CR are 4095 */
   CHECK_EQ_INT(filled(CHUNKED "1;", 4095, "\r\nx\r\n0\r\n\r\n", 512), HA_OK);
   CHECK_EQ_INT(filled(CHUNKED "1;", 4096, "\r\nx\r\n0\r\n\r\n", 512), HA_BAD);
-  for (i = 0; i < HA_HTTP1_LINES - 3; i++) strcat(text, "a:b\r\n"); /* with the status line, the length and the empty line */
+  for (i = 0; i < HA_HTTP1_LINES - 3; i++) memcpy(text + strlen(text), "a:b\r\n", 6); /* with the status line, the length and the empty line */
   ha_http1_init(&r, 4096, MAX_BODY, false);
   CHECK_EQ_INT(ha_http1_feed(&r, text, strlen(text), &used), HA_MORE);
   CHECK_EQ_INT(ha_http1_feed(&r, "\r\n", 2, &used), HA_OK);

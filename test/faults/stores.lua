@@ -48,12 +48,12 @@ local KINDS = {
   },
   {
     name = "redis over a unix socket", place = function() return number .. ":" end, doubtful = true,
-    open = function(prefix) return assert(healthauth.stores.redis { socket = redis.socket, prefix = prefix, timeout = 2 }) end,
+    open = function(prefix) return assert(healthauth.stores.redis { socket = redis.socket, prefix = prefix, timeout = 5 }) end,
   },
   {
     name = "redis over tcp", place = function() return number .. ":" end, doubtful = true,
     open = function(prefix)
-      return assert(healthauth.stores.redis { host = "127.0.0.1", port = redis.port, prefix = prefix, timeout = 2 })
+      return assert(healthauth.stores.redis { host = "127.0.0.1", port = redis.port, prefix = prefix, timeout = 5 })
     end,
   },
 }

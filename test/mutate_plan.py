@@ -174,4 +174,5 @@ EQUIVALENT = [
      'nothing is sent twice");', 'the refused rewinding ends with the same code'),
     ('src/base/secret.c', 'size_t i, n = alen <= blen ? alen : blen;', 'both sides are the same there'),
     ('src/base/query.c', 'while (at <= n) {', 'an empty piece is passed over'),
+    ('src/bind/callback.c', 'lha_oauth_action(code->data ? code->data : "", false)); /* nil, err */', 'a refusal of a code is reauthorize by default'),
 ]

@@ -152,3 +152,66 @@ describe("a life that no record could hold", function()
     assert.equal("access-1", open():access_token())
   end)
 end)
+
+describe("a refresh token that dies before the access token", function()
+  local DAY = 86400
+
+  -- eHealth: the access token lives 30 days, the refresh token is declared to live 7, and is kept when an answer has none.
+  local function session_of(tokens, details)
+    local clock = { now = NOW }
+    local answers, posts = 0, { }
+    local session = healthauth.ehealth {
+      base_url = "https://ehealth.example", client_id = "c", client_secret = "s", redirect_uri = "https://c.example/",
+      clock = function() return clock.now end, tokens = tokens,
+      transport = { perform = function(_, request)
+        posts[#posts + 1], answers = request, answers + 1
+        return { status = 201, headers = { { "Content-Type", "application/json" } }, body = core.json_encode { data = {
+          value = "access-" .. answers, expires_at = clock.now + 30 * DAY, details = answers == 1 and details or nil,
+        } } }
+      end },
+    }
+    return session, clock, posts
+  end
+
+  it("is used in the last tenth of its life, once, and not when it is dead", function()
+    local session, clock, posts = session_of(nil, { refresh_token = "refresh" })
+    assert(session:exchange { code = "c" })
+    for _, case in ipairs { { 0, true }, { 6.3 * DAY - 1, true }, { 6.3 * DAY, false }, { 7 * DAY - 1, false }, { 7 * DAY, true } } do
+      assert.equal(case[2], ready(session, NOW + case[1], nil, 0) ~= nil, case[1])
+    end
+    clock.now = NOW + 6.3 * DAY - 1
+    assert.equal("access-1", session:access_token())
+    clock.now = NOW + 6.3 * DAY
+    assert.equal("access-2", session:access_token())
+    assert.equal(2, #posts)
+    for _, later in ipairs { 6.3 * DAY, 6.5 * DAY, 7 * DAY - 1, 7 * DAY, 20 * DAY } do -- the kept one is as old as before
+      assert.equal("access-2", ready(session, NOW + later, nil, 0), later)
+    end
+  end)
+
+  it("that came anew begins a new life", function()
+    local session = session_of(nil, { refresh_token = "refresh" })
+    assert(session:exchange { code = "c" })
+    assert(session:restore { access_token = "a", refresh_token = "r", obtained_at = NOW + 6.5 * DAY, refresh_at = NOW + 6.5 * DAY,
+      expires_at = NOW + 40 * DAY })
+    assert.equal("a", ready(session, NOW + 7 * DAY, nil, 0))
+    assert.equal("a", ready(session, NOW + 12.8 * DAY - 1, nil, 0))
+    assert.is_nil(ready(session, NOW + 12.8 * DAY, nil, 0))
+  end)
+
+  it("is not hurried where nothing is known of its age, where there is none, or where it does not die", function()
+    local session = session_of()
+    for _, set in ipairs {
+      { obtained_at = NOW }, { refresh_at = NOW }, {}, { obtained_at = NOW, refresh_at = NOW, refresh_token = false },
+      { obtained_at = 0, refresh_at = NOW }, { obtained_at = NOW, refresh_at = 0 },
+    } do
+      local tokens = { access_token = "a", refresh_token = "r", expires_at = NOW + 40 * DAY }
+      for name, value in pairs(set) do tokens[name] = value or nil end
+      assert(session:restore(tokens))
+      for _, later in ipairs { 6.3 * DAY, 6.9 * DAY } do assert.equal("a", ready(session, NOW + later, nil, 0)) end
+    end
+    local pkb = healthauth.pkb { base_url = "https://pkb.example", client_id = "c", tokens = { access_token = "a", refresh_token = "r",
+      obtained_at = NOW, refresh_at = NOW, expires_at = NOW + 40 * DAY } }
+    assert.equal("a", ready(pkb, NOW + 6.5 * DAY, nil, 0))
+  end)
+end)

@@ -146,10 +146,15 @@ def all_mutants():
     for path, part in plan.FILES.items():
         found += generate(path, part.get('functions'), part.get('without', ()))
     found += by_hand()
-    wanted = {(path, shown) for path, shown, _ in plan.EQUIVALENT}
-    met = {(m.file, m.shown) for m in found} & wanted
-    stale.extend(f'no such mutant: {path}: {shown}' for path, shown in sorted(wanted - met))
-    kept = [m for m in found if (m.file, m.shown) not in wanted]
+    unmet = dict.fromkeys(plan.EQUIVALENT)
+    kept = []
+    for m in found:
+        entries = [e for e in plan.EQUIVALENT if e[:2] == (m.file, m.shown) and (len(e) < 4 or e[3] == m.function)]
+        for entry in entries:
+            unmet.pop(entry, None)
+        if not entries:
+            kept.append(m)
+    stale.extend(f'no such mutant: {entry[0]}: {entry[1]}' for entry in unmet)
     order = {path: i for i, path in enumerate(plan.FILES)}
     return sorted(kept, key=lambda m: (order[m.file], m.start)), len(found) - len(kept)
 

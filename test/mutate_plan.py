@@ -19,7 +19,8 @@ SESSION = (spec('bind/session', 'bind/exchange', 'bind/verdict', 'lifecycle/fres
 CURL = (unit('curl_test'), spec('transports/curl_connection', 'transports/curl_request'), spec('transports/curl_environment'),
         spec('transports/curl_process'), spec('transports/curl'))
 LIFECYCLE = (spec('lifecycle/fresh', 'lifecycle/stored', 'lifecycle/trouble', 'lifecycle/call', 'lifecycle/when', 'lifecycle/whom',
-                  'lifecycle/record', 'lifecycle/spent', 'lifecycle/interrupted', 'lifecycle/edges', 'verbs', 'bind/callback', 'pending', 'events', 'sessions', *PROVIDERS), spec('lifecycle/lost', 'lifecycle/model', 'sandbox/sessions'))
+                  'lifecycle/record', 'lifecycle/spent', 'lifecycle/interrupted', 'lifecycle/edges', 'verbs', 'bind/callback', 'pending',
+                  'events', 'sessions', *PROVIDERS), spec('lifecycle/lost', 'lifecycle/model', 'sandbox/sessions'))
 
 # File: the functions that decide (all but `without`, where no list is given), and the tests, the quickest first.
 FILES = {
@@ -113,7 +114,7 @@ BY_HAND = [
     (COSOCKET, 'if again then response, failure = once(self, asked, true, deadline) end', ''),
 ]
 
-# Mutants that change nothing that anybody could see: (file, the line in --list behind the colon, why).
+# Mutants that change nothing that anybody could see: (file, the line in --list behind the colon, why [, the function]).
 HTTP1, HEAD, SETUP = 'src/base/http1.c', 'src/base/http1_head.c', 'src/sys/curl_setup.c'
 EQUIVALENT = [
     (HTTP1, 'r->left = 0;', 'a chunk that was read whole leaves 0'),
@@ -175,4 +176,8 @@ EQUIVALENT = [
     ('src/base/secret.c', 'size_t i, n = alen <= blen ? alen : blen;', 'both sides are the same there'),
     ('src/base/query.c', 'while (at <= n) {', 'an empty piece is passed over'),
     ('src/bind/callback.c', 'lha_oauth_action(code->data ? code->data : "", false)); /* nil, err */', 'a refusal of a code is reauthorize by default'),
+    ('lua/healthauth/nginx/guard.lua', 'repeated = repeated or twice', 'nginx refuses two Authorization headers by itself'),
+    ('lua/healthauth/nginx/guard.lua', 'repeated = repeated and twice', 'own headers that are repeated are none, and that is refused, too'),
+    ('lua/healthauth/verbs.lua', 'if false and (not exchange) then return nil, err end', 'begun once before, to tell what is wrong before a refresh leaves',
+     'Session:call'),
 ]

@@ -300,7 +300,8 @@ describe("the guard in nginx", function()
       'healthauth_verify_total{verdict="gone",cache="hit"}', 'healthauth_verify_total{verdict="unknown",cache="miss"}',
       'healthauth_verify_total{verdict="refused",cache="none"}',
       'healthauth_provider_seconds_bucket{provider="conneqt",operation="verify",le="+Inf"}',
-      "healthauth_lock_wait_seconds_count", 'code="http_429"' } do
+      "healthauth_lock_wait_seconds_count", 'code="http_429"',
+      'healthauth_errors_total{provider="conneqt",operation="verify",kind="network",code="connect_failed"}' } do
       assert.truthy(text:find(line, 1, true), line .. " is not in\n" .. text)
     end
   end)

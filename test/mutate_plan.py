@@ -180,4 +180,6 @@ EQUIVALENT = [
     ('lua/healthauth/nginx/guard.lua', 'repeated = repeated and twice', 'own headers that are repeated are none, and that is refused, too'),
     ('lua/healthauth/verbs.lua', 'if false and (not exchange) then return nil, err end', 'begun once before, to tell what is wrong before a refresh leaves',
      'Session:call'),
+    ('src/bind/session.c', 'if (!refresh || refresh->life <= 0 || !t->refresh.data || t->refresh_at < 0 || t->obtained_at <= 0) return false;',
+     'a refresh token of 1970 is dead'),
 ]

@@ -178,7 +178,9 @@ return function(add, scenarios, provider)
   end, function(s)
     local list, err = s.all:list()
     if not list then return nil, err end
-    return #list .. tostring(list[1] and list[1].key) .. tostring(s.all:drop "sam")
+    local dropped, drop_err = s.all:drop "sam"
+    if not dropped then return nil, drop_err end
+    return #list .. tostring(list[1] and list[1].key) .. tostring(dropped)
   end, "1kimtrue")
   lasting("trace and events", function()
     local s = { text = {} }

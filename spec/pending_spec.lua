@@ -73,6 +73,32 @@ describe("a pending", function()
     assert.equal(1, count)
   end)
 
+  it("that has expired is removed from a store by one login in some hundreds, and nothing else is", function()
+    local store = healthauth.stores.memory {}
+    local ctx = { store = store }
+    assert(store:save("a record", "{}"))
+    assert(store:save("spent.but no mark", "x"))
+    for _ = 1, 20 do assert.is_true(pending.spend(ctx, made(support.NOW + 600), support.NOW)) end
+    for _ = 1, 3000 do assert.is_true(pending.spend(ctx, made(support.NOW + 1), support.NOW + 5)) end
+    local marks, others = 0, 0
+    for key in store:list() do
+      if key:match "^spent%.%x+$" then marks = marks + 1 else others = others + 1 end
+    end
+    assert.is_true(marks >= 20 and marks < 2000, marks .. " marks")
+    assert.equal(2, others)
+  end)
+
+  it("is spent also when a store cannot list, or not remove, at that moment", function()
+    local function fails() error "disk on fire" end
+    local function one(_, key) return function(_, last) if not last then return key, core.json_encode { spent_until = 1 } end end end
+    local store = { save = function() return "1" end }
+    for _, list in ipairs { fails, function() return function() return false, nil, "trouble" end end,
+      function() return one(nil, "spent.0") end } do
+      store.list, store.delete = list, fails
+      for _ = 1, 600 do assert.is_true(pending.spend({ store = store }, made(), support.NOW)) end
+    end
+  end)
+
   it("is not spent by a store that fails or raises: an error, and nobody goes on", function()
     for _, save in ipairs {
       function() error "disk on fire" end, function() return nil, "disk full" end, function() return nil end,

@@ -4,6 +4,7 @@
 
 local context = require "healthauth.context"
 local core = require "healthauth.core"
+local pending = require "healthauth.pending"
 local record = require "healthauth.lifecycle.record"
 local verbs = require "healthauth.verbs"
 
@@ -83,10 +84,10 @@ function Sessions:list()
   local ok, err = pcall(function()
     for store_key, text, list_err in self.store:list() do
       if store_key == false then error(list_err, 0) end
-      local mark = text and store_key:match "^spent%." and core.json_decode(text) -- no text: a record that the store cannot read
-      if type(mark) == "table" and type(mark.spent_until) == "number" and mark.spent_until < now then
+      local expired, mark = pending.expired(store_key, text, now)
+      if expired then
         self.store:delete(store_key)
-      elseif text and not mark then
+      elseif text and not mark then -- no text: a record that the store cannot read
         local found = record.peek(text)
         if ours(self, found) then out[#out + 1] = { key = found.key, expires_at = found.expires_at, scope = found.scope } end
       end

@@ -182,4 +182,5 @@ EQUIVALENT = [
      'Session:call'),
     ('src/bind/session.c', 'if (!refresh || refresh->life <= 0 || !t->refresh.data || t->refresh_at < 0 || t->obtained_at <= 0) return false;',
      'a refresh token of 1970 is dead'),
+    ('lua/healthauth/lifecycle/fresh.lua', 'if false and (inside.state(session).has_token) then', 'the hot path hands them out; a renewal asks the store in any case'),
 ]

@@ -57,15 +57,40 @@ describe("a session over a store", function()
 
   it("passes a raise on, and goes on afterwards", function()
     seed(0)
-    local raising, acquire = true, store.acquire
-    local session = open { clock = function() return raising == "now" and "no time" or clock.now end }
+    local once, acquire = false, store.acquire
+    local session = open { clock = function()
+      local wrong = once
+      once = false
+      return wrong and "no time" or clock.now
+    end }
     store.acquire = function(...)
-      raising = raising and "now"
+      once = true -- the next look at the clock, which is the renewal's
+      store.acquire = acquire
       return acquire(...)
     end
     assert.error_matches(function() session:access_token() end, "did not return unix seconds")
-    raising = false
     assert.equal("access-1", session:access_token())
+  end)
+
+  it("lets its coroutines share one flight from its first step, and the reason when it fails", function()
+    for _, step in ipairs { "refreshed", "failed" } do
+      store, events = healthauth.stores.memory {}, {}
+      provider = support.provider(clock)
+      seed(0)
+      local acquires, acquire = 0, store.acquire
+      store.acquire = function(...)
+        acquires = acquires + 1
+        for _ = 1, 3 do coroutine.yield() end
+        return acquire(...)
+      end
+      if step == "failed" then provider.script = { { failure = support.REFUSED } } end
+      local session, all = open(), {}
+      for i = 1, 10 do all[i] = function() return session:access_token() end end
+      for _, result in ipairs(support.run(all)) do
+        if step == "failed" then assert.equal("connect_failed", result[2].code) else assert.equal("access-1", result[1]) end
+      end
+      assert.same({ 1, 1 }, { acquires, provider.refreshes }, step)
+    end
   end)
 
   it("that serves the old token while another renews it still renews a token that is refused", function()
@@ -225,6 +250,25 @@ describe("a renewal", function()
     assert.same({ "body_truncated", "retry" }, { err.code, err.action })
     lost = false
     assert.equal("second", session:access_token())
+    assert.equal("second", open({ transport = transport }, "pkb_system"):access_token())
+    assert.equal(2, posts)
+  end)
+end)
+
+describe("a renewal by client credentials whose process died after it had sent", function()
+  it("is sent again by the next", function()
+    local posts = 0
+    local transport = { perform = function()
+      posts = posts + 1
+      if posts == 1 then coroutine.yield() end
+      return { status = 200, headers = { { "Content-Type", "application/json" } },
+        body = '{"access_token":"second","token_type":"bearer","expires_in":600}' }
+    end }
+    local dead = open({ transport = transport }, "pkb_system")
+    coroutine.wrap(function() dead:access_token() end)() -- never resumed
+    local key, text = store:list()()
+    assert.equal("sent", core.json_decode(text).journal.state)
+    store.leases[key] = nil
     assert.equal("second", open({ transport = transport }, "pkb_system"):access_token())
     assert.equal(2, posts)
   end)

@@ -13,7 +13,7 @@ def unit(name):
 
 
 PROVIDERS = ('providers/conneqt', 'providers/ehealth', 'providers/pkb', 'providers/pkb_system')
-BIND = spec('bind/answer', 'bind/verdict', 'bind/callback', 'bind/exchange', 'bind/error', *PROVIDERS, 'bind/provider')
+BIND = spec('bind/answer', 'bind/verdict', 'bind/limits_of_trust', 'bind/callback', 'bind/exchange', 'bind/error', *PROVIDERS, 'bind/provider')
 ANSWERS = (BIND, spec('cassettes'))
 SESSION = (spec('bind/session', 'bind/exchange', 'bind/verdict', 'lifecycle/fresh', 'lifecycle/when', 'verbs', 'lifecycle/stored'),)
 CURL = (unit('curl_test'), spec('transports/curl_connection', 'transports/curl_request'), spec('transports/curl_environment'),
@@ -31,15 +31,15 @@ FILES = {
     # Where a secret may go.
     'src/base/url.c': {'functions': ('cut_host', 'ha_url_parse', 'ha_url_same_origin', 'read_decimal', 'read_ipv4'), 'tests': (unit('url_test'),)},
     'src/base/secret.c': {'functions': ('ha_equal', 'ha_is_token', 'ha_is_field_value'), 'tests': (unit('base_test'),)},
-    'src/bind/call.c': {'functions': ('origin_listed', 'call_url'), 'tests': (spec('verbs', 'bind/exchange', 'bind/session', 'lifecycle/call'),)},
+    'src/bind/call.c': {'functions': ('origin_listed', 'call_url'), 'tests': (spec('bind/limits_of_trust', 'verbs', 'bind/exchange', 'bind/session', 'lifecycle/call'),)},
     # What comes back from the browser.
     'src/base/query.c': {'functions': ('decode', 'find_query', 'ha_query_parse', 'is_text', 'read_pairs', 'seen_before'),
                          'tests': (unit('query_test'),)},
     'src/bind/callback.c': {'functions': ('pending_text', 'pending_number', 'read_pending', 'issuer_fine', 'shown', 'denied', 'judge',
-                                          'lha_callback_read'), 'tests': (spec('bind/callback', 'verbs', *PROVIDERS),)},
+                                          'lha_callback_read'), 'tests': (spec('bind/callback', 'bind/limits_of_trust', 'verbs', *PROVIDERS),)},
     # What an answer means: yes, no, tokens, a refusal.
     'src/bind/answer.c': {'tests': ANSWERS},
-    'src/bind/token_answer.c': {'without': ('lha_push_path', 'drop_path', 'keep_extra'), 'tests': ANSWERS},
+    'src/bind/token_answer.c': {'without': ('lha_push_path', 'drop_path', 'keep_extra'), 'tests': (*ANSWERS, spec('lifecycle/when'))},
     'src/bind/problem.c': {'functions': ('code_action', 'invalid_meets', 'lha_rule_met', 'status_action', 'text_meets', 'challenge'),
                            'tests': ANSWERS},
     'src/bind/failure.c': {'tests': ANSWERS},

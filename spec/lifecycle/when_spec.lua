@@ -184,7 +184,7 @@ describe("a refresh token that dies before the access token", function()
     clock.now = NOW + 6.3 * DAY
     assert.equal("access-2", session:access_token())
     assert.equal(2, #posts)
-    for _, later in ipairs { 6.3 * DAY, 6.5 * DAY, 7 * DAY - 1, 7 * DAY, 20 * DAY } do -- the kept one is as old as before
+    for _, later in ipairs { 6.3 * DAY, 6.5 * DAY, 7 * DAY - 1, 7 * DAY, 12.7 * DAY, 20 * DAY } do -- the kept one is as old as before
       assert.equal("access-2", ready(session, NOW + later, nil, 0), later)
     end
   end)

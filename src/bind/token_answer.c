@@ -104,7 +104,6 @@ static const char *read_members(lua_State *L, struct lha_exchange *x, const stru
     int timed;
     if (!op->members[m]) continue;
     lha_push_path(L, document, op->members[m]);
-    there = true;
     switch ((enum lha_member)m) {
       case LHA_ACCESS:
         if (!text_member(L, &t->access, true, LHA_TOKEN_MAX, &there)) return "member_type";

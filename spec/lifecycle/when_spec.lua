@@ -189,6 +189,19 @@ describe("a refresh token that dies before the access token", function()
     end
   end)
 
+  it("is as old as it was when an earlier renewal has kept it", function()
+    local session, clock = session_of(nil, { refresh_token = "refresh" })
+    assert(session:exchange { code = "c" })
+    clock.now = NOW + 2 * DAY
+    assert(session:refresh())
+    assert.equal("access-2", ready(session, NOW + 6.3 * DAY - 1, nil, 0))
+    assert.is_nil(ready(session, NOW + 6.3 * DAY, nil, 0))
+    assert.equal("access-2", ready(session, NOW + 7 * DAY, nil, 0))
+    assert(session:refresh { refresh_token = "another" }) -- of unknown age, and the session's own is kept
+    assert.equal("another", session:tokens().refresh_token)
+    assert.equal("access-3", ready(session, NOW + 6.3 * DAY, nil, 0))
+  end)
+
   it("that came anew begins a new life", function()
     local session = session_of(nil, { refresh_token = "refresh" })
     assert(session:exchange { code = "c" })

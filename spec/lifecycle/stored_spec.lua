@@ -26,9 +26,7 @@ local function seed(life)
 end
 
 local function stored()
-  local next_record, state, first = store:list()
-  local _, text = next_record(state, first)
-  return text and core.json_decode(text)
+  return (support.stored(store))
 end
 
 describe("a session over a store", function()

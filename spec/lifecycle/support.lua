@@ -2,6 +2,7 @@
 -- What the lifecycle specs share: a PKB-like provider that counts, a clock that is turned by hand, and coroutines that yield in perform.
 
 local core = require "healthauth.core"
+local healthauth = require "healthauth"
 
 local M = {}
 
@@ -66,6 +67,27 @@ function M.run(functions)
   end
   M.in_loop = false
   return results
+end
+
+--- A session of one person over a store, with a clock that the spec moves and its events in a list.
+---@param name string         a provider of ours
+---@param clock table         { now = number }
+---@param events table        gets what on_event is told
+---@param more? table         further options, or others
+function M.open(name, clock, store, events, transport, more)
+  local given = {
+    base_url = "https://provider.example", client_id = "client", transport = transport, clock = function() return clock.now end,
+    store = store, key = "patient-1", on_event = function(e) events[#events + 1] = e end,
+  }
+  if name == "ehealth" then given.client_secret = "secret" end
+  for k, v in pairs(more or {}) do given[k] = v end
+  return assert(healthauth[name](given))
+end
+
+--- The first record of a store, decoded, and its key; nil where there is none.
+function M.stored(store)
+  local key, text = store:list()()
+  return text and core.json_decode(text), key
 end
 
 --- A set as PKB gives it.

@@ -39,9 +39,7 @@ local function seed()
 end
 
 local function stored()
-  local next_record, state, first = store:list()
-  local _, text = next_record(state, first)
-  return text and core.json_decode(text)
+  return (support.stored(store))
 end
 
 local function full()

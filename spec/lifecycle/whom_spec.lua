@@ -15,18 +15,11 @@ before_each(function()
 end)
 
 local function open(name, transport, more)
-  local given = {
-    base_url = "https://provider.example", client_id = "client", transport = transport, clock = function() return clock.now end,
-    store = store, key = "patient-1", on_event = function(e) events[#events + 1] = e end,
-  }
-  if name == "ehealth" then given.client_secret = "secret" end
-  for k, v in pairs(more or {}) do given[k] = v end
-  return assert(healthauth[name](given))
+  return support.open(name, clock, store, events, transport, more)
 end
 
 local function stored()
-  local key, text = store:list()()
-  return core.json_decode(text), key
+  return support.stored(store)
 end
 
 local function told(name)

@@ -207,6 +207,7 @@ static int use_wal(struct ha_sqlite *s) {
   return rc;
 }
 
+/* Inside a transaction: read one by one, the three would be of different moments while another process makes the file. */
 static int identify(struct ha_sqlite *s, long *application, long *version, long *tables) {
   int rc = sqlite3_exec(s->db, "PRAGMA application_id", take_int, application, NULL);
   if (rc == SQLITE_OK) rc = sqlite3_exec(s->db, "PRAGMA user_version", take_int, version, NULL);
@@ -217,20 +218,21 @@ static int identify(struct ha_sqlite *s, long *application, long *version, long 
 /* Ours as it is, or empty and made ours. A database of somebody else's is not touched. */
 static enum ha_sqlite_code settle(struct ha_sqlite *s) {
   long application = 0, version = 0, tables = 0;
-  int rc = identify(s, &application, &version, &tables);
+  int rc = sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL);
+  if (rc == SQLITE_OK) rc = identify(s, &application, &version, &tables);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
   if (rc == SQLITE_OK && !application && !version && !tables) {
     rc = use_wal(s);
     if (rc == SQLITE_OK) rc = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (rc == SQLITE_OK) rc = identify(s, &application, &version, &tables); /* another process may have been first */
     if (rc == SQLITE_OK && !tables) rc = sqlite3_exec(s->db, SCHEMA, NULL, NULL, NULL);
-    if (rc == SQLITE_OK) rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
     if (rc == SQLITE_OK) rc = identify(s, &application, &version, &tables);
+    if (rc == SQLITE_OK) rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
   } else if (rc == SQLITE_OK && application == APPLICATION_ID) {
     rc = use_wal(s);
   }
   if (rc != SQLITE_OK) return ha_sqlite_trouble(s, rc, "opening the store");
   if (application == APPLICATION_ID && version == SCHEMA_VERSION) return HA_SQLITE_OK;
-  ha_sqlite_drop(s);
   return ha_sqlite_fail(s, HA_SQLITE_CORRUPT, "opening the store", application == APPLICATION_ID ? "made by another version" : "not a healthauth store");
 }
 
@@ -267,7 +269,6 @@ static enum ha_sqlite_code connect_file(struct ha_sqlite *s) {
   if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved) code = HA_SQLITE_NONE;
   else code = look_all(s, path);
   if (code == HA_SQLITE_NONE) code = ha_sqlite_fail(s, HA_SQLITE_UNAVAILABLE, "store file", "was replaced while it was opened");
-  if (code != HA_SQLITE_OK) ha_sqlite_drop(s);
   return code;
 }
 
@@ -283,7 +284,10 @@ enum ha_sqlite_code ha_sqlite_enter(struct ha_sqlite *s) {
   } else {
     if (s->db && sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved) ha_sqlite_drop(s);
     if (s->db && sqlite3_db_readonly(s->db, "main") == 1) ha_sqlite_drop(s); /* SQLite settled for reading; perhaps writing works now */
-    if (!s->db) code = connect_file(s);
+    if (!s->db) {
+      code = connect_file(s);
+      if (code != HA_SQLITE_OK) ha_sqlite_drop(s); /* also one that was only busy: it is not settled */
+    }
   }
   if (code != HA_SQLITE_OK) set_in_use(s, false);
   return code;

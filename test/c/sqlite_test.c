@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The SQLite store's file: rows that another wrote, a file that is swapped while it is opened, paths and directories that fail, forks. */
+/* The SQLite store's file: rows that another wrote, a file that is swapped or made ours by another while it is opened, paths and directories
+ * that fail, forks. */
 #include "faults.h"
 
 #include <errno.h>
@@ -55,6 +56,23 @@ int sqlite3_file_control(sqlite3 *db, const char *name, int what, void *p) {
   rc = next(db, name, what, p);
   if (what == SQLITE_FCNTL_HAS_MOVED && moved) *(int *)p = 1;
   return rc;
+}
+
+/* Before the nth statement of an opening, another opens the same file, as another process would. */
+static int another_at, executed;
+static enum ha_sqlite_code another;
+
+int sqlite3_exec(sqlite3 *db, const char *sql, int (*row)(void *, int, char **, char **), void *out, char **why) {
+  int (*next)(sqlite3 *, const char *, int (*)(void *, int, char **, char **), void *, char **);
+  FAULTS_NEXT(next, "sqlite3_exec");
+  if (another_at > 0 && ++executed == another_at) {
+    struct ha_sqlite s;
+    another_at = 0;
+    CHECK_EQ_INT(ha_sqlite_init(&s, file_path, 0, 0), HA_SQLITE_OK);
+    another = ha_sqlite_load(&s, BYTES("key"));
+    ha_sqlite_free(&s);
+  }
+  return next(db, sql, row, out, why);
 }
 
 /* ---- rows that this store did not write ---- */
@@ -161,6 +179,48 @@ static void meanings(void) {
   ha_sqlite_free(&s);
 }
 
+/* ---- made by two at once ---- */
+
+static void made_twice(void) {
+  struct ha_sqlite s;
+  int at, first = 0, met = 0;
+  CHECK_CASE("made twice");
+  for (at = 1; at < 100; at++) {
+    file_unlink();
+    another_at = at;
+    executed = 0;
+    CHECK_EQ_INT(ha_sqlite_init(&s, file_path, 50, 0), HA_SQLITE_OK);
+    CHECK_EQ_INT(act(&s, LOAD), HA_SQLITE_NONE);
+    if (another_at) break; /* there are no more */
+    CHECK(another == HA_SQLITE_NONE || another == HA_SQLITE_UNAVAILABLE); /* it waits its turn and no more */
+    first += another == HA_SQLITE_NONE;
+    met += another == HA_SQLITE_UNAVAILABLE;
+    CHECK_EQ_INT(act(&s, SAVE_NEW), HA_SQLITE_OK);
+    ha_sqlite_free(&s);
+  }
+  another_at = 0;
+  CHECK(first > 0 && met > 0);
+  ha_sqlite_free(&s);
+}
+
+/* One that came too late for its patience begins anew: nothing half settled is kept. */
+static void impatient(void) {
+  struct ha_sqlite s;
+  sqlite3 *db;
+  CHECK_CASE("impatient");
+  file_unlink();
+  CHECK_EQ_INT(ha_sqlite_init(&s, file_path, 0, 0), HA_SQLITE_OK);
+  CHECK_EQ_INT(close(open(file_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)), 0);
+  CHECK_EQ_INT(sqlite3_open(file_path, &db), SQLITE_OK);
+  CHECK_EQ_INT(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+  CHECK_EQ_INT(act(&s, LOAD), HA_SQLITE_UNAVAILABLE);
+  CHECK(s.db == NULL);
+  CHECK_EQ_INT(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+  CHECK_EQ_INT(sqlite3_close(db), SQLITE_OK);
+  CHECK_EQ_INT(act(&s, LOAD), HA_SQLITE_NONE);
+  ha_sqlite_free(&s);
+}
+
 /* ---- paths ---- */
 
 static void paths(void) {
@@ -263,6 +323,8 @@ int main(void) {
   file_first();
   damaged();
   meanings();
+  made_twice();
+  impatient();
   paths();
   forks();
   file_remove();

@@ -355,3 +355,57 @@ describe("a session that has nothing to renew with", function()
     assert.equal("access-1", session:access_token())
   end)
 end)
+
+-- A server that came back with older data: for as long as that stands there, it is no answer (stores/redis.lua).
+local function came_back_older()
+  local load, delete = store.load, store.delete
+  store.load = function() return nil, core.error { kind = "store", code = "store_stale", action = "retry" } end
+  store.delete = function(self, key)
+    store.load, store.delete = load, nil
+    return delete(self, key)
+  end
+end
+
+describe("a store that came back with older data", function()
+  for name, login_again in pairs {
+    ["restore"] = function(session) assert.is_true(session:restore(login())) end,
+    ["exchange"] = function(session)
+      provider.script = { { status = 200, headers = { { "Content-Type", "application/json" } }, body = core.json_encode {
+        access_token = "login", token_type = "Bearer", refresh_token = "login-refresh", expires_in = 600 } } }
+      assert.truthy(session:exchange { code = "code-1", redirect_uri = "https://client.example/cb" })
+    end,
+  } do
+    it("is written over by " .. name, function()
+      seed()
+      came_back_older()
+      local session = open()
+      assert.equal("store_stale", code_of(session))
+      login_again(session)
+      assert.equal("login", stored().tokens.access_token)
+      assert.equal("login", open():access_token())
+    end)
+  end
+
+  it("is written over by a login that could not be saved at once", function()
+    seed()
+    local save = store.save
+    store.save = full
+    local session = open()
+    assert.truthy(session:exchange { code = "code-1", redirect_uri = "https://client.example/cb" })
+    store.save = save
+    came_back_older()
+    assert.equal("access-1", session:access_token())
+    assert.equal("access-1", stored().tokens.access_token)
+  end)
+
+  it("is not written over by a refresh: nobody knows what stands there in truth", function()
+    seed()
+    clock.now = clock.now + 600
+    local session = open()
+    assert.equal("access-1", session:access_token())
+    clock.now = clock.now + 600
+    came_back_older()
+    assert.equal("store_stale", code_of(session))
+    assert.equal(1, provider.refreshes)
+  end)
+end)

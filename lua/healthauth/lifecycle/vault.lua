@@ -13,6 +13,9 @@ local inside = core.inside
 local M = {}
 
 local TRIES = 8 -- swaps lost in a row
+-- What a login takes away, because it can neither be read nor swapped: a record with these codes (a server that came back with older data
+-- is `store_stale` for as long as the older record stands there).
+local REPLACED = { record_invalid = true, store_stale = true }
 
 --- Names the record of a session that has a store; once.
 ---@param session userdata
@@ -153,7 +156,7 @@ function M.overwrite(session, ctx, now)
   for _ = 1, TRIES do
     local text, version = ask(ctx, "load", ctx.store_key)
     if text == nil and version then -- an error
-      if version.code == "record_invalid" then return M.replace(session, ctx) end
+      if REPLACED[version.code] then return M.replace(session, ctx) end
       return nil, dress(session, version)
     end
     date_login(ctx, text and record.decode(session, ctx.key, text) or nil, now)
@@ -165,7 +168,8 @@ function M.overwrite(session, ctx, now)
   return nil, err
 end
 
---- Saves over a record that the store itself cannot read (sealed with a lost key, tampered with): it is taken away first.
+--- Saves over a record that the store itself cannot read or does not trust (sealed with a lost key, tampered with, older than one met
+--- before): it is taken away first.
 ---@param session userdata
 ---@param ctx table
 ---@return true|nil, table|nil
@@ -214,7 +218,7 @@ function M.save_again(session, ctx)
   local found, version, err = M.load(session, ctx)
   local saved
   if found and not ours_is_newer(ctx, found) then saved, err = M.adopt(session, ctx, found, version)
-  elseif not err or err.code == "record_invalid" then saved, err = M.overwrite(session, ctx, ctx.login) end
+  elseif not err or REPLACED[err.code] then saved, err = M.overwrite(session, ctx, ctx.login) end
   if not saved then M.trouble(session, ctx, "save", err) end
 end
 

@@ -450,6 +450,7 @@ describe("restore", function()
       { access_token = "a", expires_at = 1 / 0 }, { access_token = "a", token_type = "mac" }, { access_token = "a", scope = {} },
       { access_token = "a", refresh_token = 5 }, { access_token = "a", name = 5 }, { access_token = "a", extra = "x" },
       { access_token = "a", extra = { f = print } }, { access_token = "a", unknown = 1 }, { "a" },
+      { access_token = "a", scope = "x\255" }, { access_token = "a", name = "\195" }, { access_token = "a", extra = { a = "\255" } },
     } do
       fails({ "argument", "token_malformed", "fix_request", "not_sent" }, session:restore(value))
       assert.same(before, session:tokens())

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "bytes.h"
 #include "json_value.h"
 
@@ -69,6 +70,18 @@ static void push_member(lua_State *L, int index, const char *name) {
   lua_rawget(L, index);
 }
 
+/* A record is JSON, which can hold nothing but UTF-8. */
+static bool is_text(const char *p, size_t n) {
+  size_t i = 0;
+  while (i < n) {
+    uint32_t code;
+    size_t step = ha_utf8_next(p + i, n - i, &code);
+    if (step == 0 || code == 0) return false;
+    i += step;
+  }
+  return true;
+}
+
 /* A text member into *to; false when it is there and wrong. The stack is as before. */
 static bool read_text(lua_State *L, int index, const char *name, bool token, size_t max, struct ha_secret *to) {
   bool fine = true;
@@ -76,7 +89,7 @@ static bool read_text(lua_State *L, int index, const char *name, bool token, siz
   if (lua_type(L, -1) == LUA_TSTRING) {
     size_t n;
     const char *p = lua_tolstring(L, -1, &n);
-    fine = n <= max && (token ? ha_is_token(p, n) : memchr(p, '\0', n) == NULL);
+    fine = n <= max && (token ? ha_is_token(p, n) : is_text(p, n));
     if (fine) lha_must(L, ha_secret_set(to, p, n));
   } else {
     fine = lua_isnil(L, -1);

@@ -164,6 +164,16 @@ describe("the login in nginx", function()
     assert.equal(302, person:login().status)
   end)
 
+  it("tells the owner of the provider's trouble without the code and the state of the callback", function()
+    local callback = assert(box:consent((person:begin())))
+    box:control("fault", { kind = "html", status = 200, provider = "pkb", operation = "exchange" })
+    assert.equal(502, person:finish(callback).status)
+    assert.is_true(nginx.wait_for(5, function() return server:log():find("healthauth: pkb exchange: protocol (media_type)", 1, true) end))
+    for _, secret in ipairs { callback:match "code=([^&]+)", callback:match "state=([^&]+)" } do
+      assert.is_nil(server:log():find(secret, 1, true))
+    end
+  end)
+
   local ELSEWHERE = { "//evil.example", "https://evil.example/", "/%5Cevil.example", "%5C%5Cevil.example", "/%09/evil.example",
     "javascript:x", "evil", "%20/", "/a%0d%0aSet-Cookie:x=y", "/%2fevil.example", "" }
   for _, target in ipairs(ELSEWHERE) do

@@ -41,7 +41,7 @@ local function trouble_page(self, err)
 end
 
 local function failed(self, state, err)
-  metrics.trouble(err.provider or "unknown", "exchange", err)
+  metrics.trouble(err.provider or "unknown", "exchange", err, true) -- the request's line has the code, which may be unspent
   -- Nothing was sent, so the code still works: the page may be loaded again.
   if not (err.outcome == "not_sent" and PASSING[err.kind]) then self:drop_attempt(state) end
   if err.kind == "state" then return state_page(self, err.code) end

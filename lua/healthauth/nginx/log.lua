@@ -9,17 +9,24 @@ local told, sorts = {}, 0
 
 local M = {}
 
--- A login that was denied or a session that is over is a person's affair, not the owner's.
+-- A login that was denied or a session that is over is a person's affair, not the owner's. An answer that was lost or makes no sense is the
+-- owner's also where the person must log in again because of it.
 local function concerns_owner(err)
   if err.action == "fix_credentials" or err.action == "fix_request" then return true end
-  return err.kind ~= "denied" and err.kind ~= "state" and err.action ~= "reauthorize"
+  return err.kind ~= "denied" and err.kind ~= "state" and not (err.kind == "argument" and err.action == "reauthorize")
 end
 
---- Writes an error that a handler met.
+local function write(_, text)
+  ngx.log(ngx.ERR, "healthauth: ", text)
+end
+
+--- Writes an error that a handler met. nginx adds the request's line to whatever is logged while it serves one; aside keeps that line out,
+--- for a request that has a secret in it: a timer writes.
 ---@param provider string
 ---@param operation string
 ---@param err table
-function M.trouble(provider, operation, err)
+---@param aside? boolean
+function M.trouble(provider, operation, err, aside)
   if not concerns_owner(err) then return end
   local sort, now = table.concat({ provider, operation, err.kind, err.code }, " "), ngx.time()
   if told[sort] and now - told[sort] < SECONDS then return end
@@ -28,7 +35,7 @@ function M.trouble(provider, operation, err)
     sorts = sorts + 1
   end
   told[sort] = now
-  ngx.log(ngx.ERR, "healthauth: ", tostring(err))
+  if aside then ngx.timer.at(0, write, tostring(err)) else write(nil, tostring(err)) end
 end
 
 return M

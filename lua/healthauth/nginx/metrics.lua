@@ -101,8 +101,9 @@ end
 ---@param provider string
 ---@param operation string
 ---@param err table
-function M.trouble(provider, operation, err)
-  log.trouble(provider, operation, err)
+---@param aside? boolean  the request's line has a secret in it, which is to stay out of the log
+function M.trouble(provider, operation, err, aside)
+  log.trouble(provider, operation, err, aside)
   if not M.dict then return end
   M.dict:incr("c:" .. M.error_series(provider, operation, err.kind, err.code), 1, 0)
   M.dict:set("e:" .. label(provider) .. " " .. label(operation) .. " " .. label(err.kind) .. " " .. label(err.code), ngx.time(), DAY)

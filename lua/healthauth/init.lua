@@ -78,13 +78,20 @@ function M.trace(file, transport)
   return trace
 end
 
+-- What has a rock of its own, so that it may be missing where the rest is.
+local ROCKS = { ["healthauth.stores.sqlite"] = "the rock healthauth-sqlite, and make builds it where libsqlite3 is" }
+
 local function family(name)
   return setmetatable({}, {
     __index = function(self, part)
       if type(part) ~= "string" or not part:match("^[%l_]+$") then return nil end
-      local ok, found = pcall(require, "healthauth." .. name .. "." .. part)
+      local module = "healthauth." .. name .. "." .. part
+      local ok, found = pcall(require, module)
       if not ok then
-        if tostring(found):find("module 'healthauth." .. name .. "." .. part .. "' not found", 1, true) then return nil end
+        package.loaded[module] = nil -- 5.1 and LuaJIT would only speak of a previous error next time
+        local rock = tostring(found):find "module 'healthauth%.[%w_.]+' not found" and ROCKS[module]
+        if rock then error(module .. " is not installed: it is " .. rock, 2) end
+        if tostring(found):find("module '" .. module .. "' not found", 1, true) then return nil end
         error(found, 2)
       end
       rawset(self, part, found)

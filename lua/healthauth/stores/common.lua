@@ -61,7 +61,7 @@ end
 ---@param message string
 ---@return nil, table err
 function M.unsupported(code, message)
-  return nil, core.error { kind = "unsupported", code = code, message = message, action = "fix_request" }
+  return nil, core.error { kind = "unsupported", code = code, message = message, action = "fix_request", outcome = "not_sent" }
 end
 
 --- Checks a constructor's options against { name = { type, "required"? } }; raises at the line that called the constructor.

@@ -15,6 +15,7 @@ local KNOWN = {
 }
 local WHO = "healthauth.stores.redis"
 local NO_CLIENT = "neither resty.redis nor nginx.redis is there: install lua-nginx-redis (Debian) or lua-resty-redis"
+local NO_HIREDIS = "healthauth.hiredis cannot be loaded: it is the rock healthauth-redis, and make builds it where libhiredis is"
 local PREFIX = "healthauth:"
 local TIMEOUT = 5
 local SCAN_COUNT = "200"
@@ -48,9 +49,12 @@ local function complaint(o)
   if o.username and not o.password then return "option 'username' needs 'password'" end
 end
 
+-- The driver of this place, or nil where its module cannot be loaded. What is no matter of loading (memory) raises on.
 local function choose()
   if type(ngx) == "table" and ngx.socket and ngx.socket.tcp then return require "healthauth.stores.redis_driver_resty" end
-  return require "healthauth.stores.redis_driver_hiredis"
+  local ok, driver = pcall(require, "healthauth.stores.redis_driver_hiredis")
+  if ok then return driver end
+  if not tostring(driver):find("module 'healthauth%.[%w_.]*hiredis'") then error(driver, 0) end
 end
 
 --- Makes the store; the server is reached by the first call.
@@ -68,6 +72,7 @@ local function new(options)
   o.password = nil
   o.secret = type(password) == "function" and password or function() return password end
   local driver = choose()
+  if not driver then return common.unsupported("no_redis_client", NO_HIREDIS) end
   if o.tls and not driver.has_tls() then return common.unsupported("tls_unsupported", "this Redis client cannot do TLS") end
   local connection = driver.new(o)
   if not connection then return common.unsupported("no_redis_client", NO_CLIENT) end

@@ -24,13 +24,19 @@ local function would_block()
   return ok and not HARMLESS[phase]
 end
 
+-- The C side, or nil and why its module cannot be loaded. What is no matter of loading (memory) raises on.
 local function inner(self)
   local handle = self.handle
-  if not handle then
-    handle = require("healthauth.curl").new()
-    self.handle = handle
+  if handle then return handle end
+  local ok, module = pcall(require, "healthauth.curl")
+  if not ok then
+    local reason = tostring(module)
+    if not reason:find("module 'healthauth.curl'", 1, true) then error(module, 0) end
+    if reason:find("' not found:", 1, true) then return nil, "healthauth.curl is not installed; make builds it where libcurl is" end
+    return nil, "healthauth.curl cannot be loaded: " .. reason:match "[^\n]*$"
   end
-  return handle
+  self.handle = module.new()
+  return self.handle
 end
 
 --- Sends one request and waits for its answer, at most request.timeout seconds.
@@ -47,7 +53,9 @@ function Transport:perform(request)
       message = "libcurl would block this nginx worker; use the cosocket transport or healthauth.nginx.worker_thread",
     }
   end
-  return inner(self):perform(request)
+  local handle, why = inner(self)
+  if not handle then return nil, { kind = "unsupported", code = "no_curl", message = why, outcome = "not_sent" } end
+  return handle:perform(request)
 end
 
 --- Gives the connections back. May be repeated; a closed transport performs no more.

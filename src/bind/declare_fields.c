@@ -16,6 +16,12 @@ bool lha_declare_word(const char *p) {
   return i <= LHA_NAME_MAX;
 }
 
+/* What a login remembers; its state is sent to the login page only. */
+static bool pending_has(const char *name, const char *path) {
+  if (strcmp(name, "state") == 0) return strcmp(path, "authorize.query") == 0;
+  return strcmp(name, "redirect_uri") == 0 || strcmp(name, "scope") == 0 || strcmp(name, "code_verifier") == 0;
+}
+
 /* "$option.client_id?" and friends; the value is on top of the stack. */
 static void read_template(const struct lha_cursor *c, const struct lha_provider *p, const char *member, struct lha_template *t) {
   static const struct { const char *prefix; enum lha_source source; } SOURCES[] = {
@@ -63,6 +69,8 @@ static void read_template(const struct lha_cursor *c, const struct lha_provider 
     if (!lha_declare_word(t->text)) break;
     if (t->source == LHA_OPTION && (t->option = lha_option_index(p, t->text, t->len)) < 0)
       lha_declare_bad(c, member, "a marker that names one of the declared options");
+    if (t->source == LHA_PENDING && !pending_has(t->text, c->path))
+      lha_declare_bad(c, member, "$pending.redirect_uri, .scope or .code_verifier, and in authorize.query .state");
     return;
   }
   lha_declare_bad(c, member, what);
@@ -70,12 +78,12 @@ static void read_template(const struct lha_cursor *c, const struct lha_provider 
 
 void lha_declare_fields(const struct lha_cursor *outer, const char *member, struct lha_provider *p, bool headers, struct lha_fields *out) {
   struct lha_cursor c;
-  int i, keys;
+  int i, keys, n_keys;
   if (!lha_declare_enter(outer, member, false, &c)) return;
-  out->count = lha_declare_keys(&c);
+  n_keys = lha_declare_keys(&c);
   keys = lua_gettop(c.L);
-  out->list = lha_declare_alloc(&c, sizeof *out->list * (size_t)(out->count + 1));
-  for (i = 0; i < out->count; i++) {
+  out->list = lha_declare_alloc(&c, sizeof *out->list * (size_t)(n_keys + 1));
+  for (i = 0; i < n_keys; i++) {
     struct lha_field *f = &out->list[i];
     size_t n;
     const char *name;
@@ -83,11 +91,13 @@ void lha_declare_fields(const struct lha_cursor *outer, const char *member, stru
     name = lua_tolstring(c.L, -1, &n);
     if (headers && !ha_is_field_name(name, n)) lha_declare_bad(&c, NULL, "names of headers");
     if (headers && lha_header_reserved(name, n)) lha_declare_bad(&c, name, "no header that healthauth sets itself");
+    if (headers && lha_header_declared(out, name)) lha_declare_bad(&c, name, "no header twice, whatever its letters' case");
     f->name = lha_declare_copy(&c, name, n);
     f->name_len = n;
     lua_rawget(c.L, c.table);
     read_template(&c, p, f->name, &f->value);
     if (headers && f->value.source == LHA_OPTION) p->options[f->value.option].in_header = true;
+    out->count = i + 1;
     lua_pop(c.L, 1);
   }
   lua_pop(c.L, 2);

@@ -155,6 +155,9 @@ static void read_rules(const struct lha_cursor *outer, const char *member, bool 
       lha_declare_bad(&c, "action", actions ? "retry, wait, reauthorize, fix_request, fix_credentials, step_up or give_up" : "nothing here");
     if (r->set_code && !lha_declare_word(r->set_code)) lha_declare_bad(&c, "code", "a word of a-z, 0-9 and _");
     if (!r->set_code && !r->set_action && actions) lha_declare_bad(&c, "action", "a rule that sets a code or an action");
+    if (r->set_code && !actions) lha_declare_bad(&c, "code", "nothing here");
+    if (!actions && !r->status && !r->dialect && !r->code && !r->message && !r->invalid && !r->challenge)
+      lha_declare_bad(&c, NULL, "a condition: without one every refusal would cost a refresh");
     lua_pop(c.L, 1);
   }
   lua_pop(list.L, 1);
@@ -223,8 +226,10 @@ static void read_authorize(const struct lha_cursor *outer, struct lha_provider *
   a->path = lha_declare_text(&c, "path", NULL, true);
   lha_declare_path(&c, "path", a->path);
   lha_declare_fields(&c, "query", p, false, &a->query);
-  for (i = 0; i < a->query.count; i++)
-    if (strcmp(a->query.list[i].name, "state") == 0 && a->query.list[i].value.source == LHA_PENDING) state = true;
+  for (i = 0; i < a->query.count; i++) {
+    const struct lha_field *f = &a->query.list[i];
+    if (strcmp(f->name, "state") == 0 && f->value.source == LHA_PENDING && strcmp(f->value.text, "state") == 0) state = true;
+  }
   if (!state) lha_declare_bad(&c, "query.state", "$pending.state");
   a->pkce = lha_declare_flag(&c, "pkce", true);
   p->authorize = a;

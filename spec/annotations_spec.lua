@@ -166,6 +166,14 @@ describe("lua/healthauth/meta", function()
     local names = described("core", "Exchange")
     assert.are.same({ request = true, finish = true, fail = true }, names)
     for name in pairs(names) do assert.is_function(exchange[name], name) end
+    local reader = core.http1_reader { method = "GET" }
+    names = described("core", "Http1Reader")
+    for _, name in ipairs { "feed", "eof", "started", "headed", "extra", "reusable", "response", "close" } do
+      assert.is_function(reader[name], name)
+      assert.is_true(names[name], name)
+      names[name] = nil
+    end
+    assert.is_nil(next(names))
   end)
 
   for _, case in ipairs {

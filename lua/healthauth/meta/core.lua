@@ -136,8 +136,8 @@
 
 --- What a transport says when it has no whole answer.
 ---@class healthauth.Failure
----@field kind "network"|"timeout"|"tls"|"protocol"|"too_large"
----@field code string
+---@field kind healthauth.Kind  mostly network, timeout, tls, protocol or too_large; argument or unsupported where it cannot send here
+---@field code string           docs/errors.md
 ---@field message? string
 ---@field outcome healthauth.Outcome
 
@@ -241,6 +241,48 @@ function Exchange:finish(response) end
 ---@return nil
 ---@return healthauth.Error
 function Exchange:fail(failure) end
+
+--- Reads one HTTP/1 response as its bytes come, for transports written in Lua. A closed one raises.
+---@class healthauth.Http1Reader: userdata
+local Http1Reader = {}
+
+--- Takes bytes that came. In trouble nil and code, kind, message of a failure.
+---@param bytes string
+---@return "more"|"done"|nil
+---@return string? code
+---@return string? kind
+---@return string? message
+function Http1Reader:feed(bytes) end
+
+--- The connection has ended; answers as feed does.
+---@return "more"|"done"|nil
+---@return string? code
+---@return string? kind
+---@return string? message
+function Http1Reader:eof() end
+
+--- Whether any byte came.
+---@return boolean
+function Http1Reader:started() end
+
+--- Whether a whole first line came: what ends behind it is a response that was cut.
+---@return boolean
+function Http1Reader:headed() end
+
+--- Whether bytes came behind the response's end.
+---@return boolean
+function Http1Reader:extra() end
+
+--- Whether the connection may carry another request.
+---@return boolean
+function Http1Reader:reusable() end
+
+--- The response. Raises before it is complete.
+---@return healthauth.Response
+function Http1Reader:response() end
+
+--- Wipes what was read. May be repeated.
+function Http1Reader:close() end
 
 --- Not part of the contract: programs use `healthauth`, transports and stores may use the tools.
 ---@class healthauth.core
@@ -407,9 +449,9 @@ function core.url(text) end
 ---@return string? why
 function core.read_private(path, max) end
 
---- A reader of one HTTP/1 response, fed with the bytes as they come.
----@param options { method: string, body_limit: integer?, header_limit: integer? }
----@return userdata
+--- A reader of one HTTP/1 response (RFC 9112), fed with the bytes as they come.
+---@param options { method: string, body_limit: integer?, header_limit: integer? }  limits in bytes
+---@return healthauth.Http1Reader
 function core.http1_reader(options) end
 
 --- Unix seconds with a fraction.

@@ -24,9 +24,11 @@ local function paint(style, text)
   return COLOUR and "\27[" .. STYLES[style] .. "m" .. text .. "\27[0m" or text
 end
 
--- Where to break a line that is too long: after the last space, comma, ampersand or brace that fits, never within a character.
+-- Where to break a line that is too long: after the last " · ", else the last space, comma, ampersand or brace that fits, never within
+-- a character.
 local function fitting(line)
-  local at = line:sub(1, WIDTH):match "^.*[ ,&{}]()"
+  local start = line:sub(1, WIDTH)
+  local at = start:match "^.* · ()" or start:match "^.*[ ,&{}]()"
   if at and at > WIDTH / 2 then return at - 1 end
   at = WIDTH
   while line:find("^[\128-\191]", at + 1) do at = at - 1 end
@@ -39,7 +41,7 @@ local function say(style, sign, text)
     local more = ""
     while #line > WIDTH do
       local at = fitting(line)
-      io.write(sign, more, paint(style, line:sub(1, at)), "\n")
+      io.write(sign, more, paint(style, (line:sub(1, at):gsub("%s+$", ""))), "\n")
       line, more, sign = line:sub(at + 1), "  ", sign:gsub("[=!X]", " ")
     end
     io.write(sign, more, paint(style, line), "\n")

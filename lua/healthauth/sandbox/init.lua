@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The providers emulated as a pure function: request -> response. No I/O; everything that is remembered lies in one table
 -- (`sandbox.state`); the clock and the seed are options, so that a run can be repeated to the byte.
--- lua/healthauth/transports/sandbox.lua carries it in process, serve.lua inside nginx.
+-- lua/healthauth/transports/sandbox.lua carries it in process, nginx.lua inside nginx.
 
 local core = require "healthauth.core"
 local browser = require "healthauth.sandbox.browser"

@@ -118,6 +118,15 @@ describe("a token answer", function()
     end
   end)
 
+  it("obeys limits.headers, whatever its transport held them to", function()
+    local long = json(200, oauth()) -- Content-Type: application/json, with the line end as short as it can be, and X: 33 times y
+    long.headers[2] = { "X", ("y"):rep(33) }
+    local tokens, err = run(support.open("pkb", { limits = { headers = 67 } }), "exchange", CODE, long)
+    assert.is_nil(tokens, err)
+    assert.same({ "too_large", "headers_too_large", "reauthorize", "answered" }, { err.kind, err.code, err.action, err.outcome })
+    assert.is_truthy(run(support.open("pkb", { limits = { headers = 68 } }), "exchange", CODE, long))
+  end)
+
   it("without access_token or, for OAuth, token_type lacks a member", function()
     refused("member_missing", json(200, oauth { access_token = false }))
     refused("member_missing", json(200, oauth { token_type = false }))
@@ -406,7 +415,9 @@ describe("a coded body", function()
       if coding ~= "" then refused("content_encoding", response) end
     end
     local response = json(200, oauth())
-    response.headers[2] = { "Content-Encoding", "Identity" }
+    response.headers[2], response.headers[3] = { "Content-Encoding", "identity" }, { "content-encoding", "gzip" }
+    refused("content_encoding", response)
+    response.headers[2], response.headers[3] = { "Content-Encoding", "Identity" }, nil
     assert.is_truthy(pkb_exchange(response))
   end)
 end)

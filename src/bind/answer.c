@@ -48,8 +48,9 @@ static bool read_response(lua_State *L, int index, struct lha_response *r) {
 
 static bool coded_body(lua_State *L, const struct lha_response *r) {
   size_t n;
-  const char *coding = lha_response_header(L, r->index, "content-encoding", &n, NULL);
-  return coding && !ha_same_word(coding, n, "identity", 8);
+  bool again;
+  const char *coding = lha_response_header(L, r->index, "content-encoding", &n, &again);
+  return coding && (again || !ha_same_word(coding, n, "identity", 8));
 }
 
 static bool json_media(const struct lha_response *r) { return r->media && !r->media_repeated && ha_media_is_json(r->media, r->media_len); }
@@ -196,6 +197,8 @@ static int call_answer(lua_State *L, struct lha_exchange *x, const struct lha_re
 }
 
 static int judge(lua_State *L, struct lha_exchange *x, const struct lha_response *r) {
+  if ((double)lha_response_head(L, r->index) > x->session->limit_headers)
+    return lha_broken(L, x, r, "too_large", "headers_too_large", "the answer's headers are larger than limits.headers");
   if ((double)r->body_len > x->session->limit_body) return lha_broken(L, x, r, "too_large", "body_too_large", "the answer's body is larger than limits.body");
   if (coded_body(L, r)) return lha_broken(L, x, r, "protocol", "content_encoding", "the answer's body is compressed, which was not asked for");
   if (x->verb == LHA_CALL) return call_answer(L, x, r);

@@ -43,6 +43,27 @@ const char *lha_response_header(lua_State *L, int response, const char *name, si
   return nth_header(L, response, name, 0, len);
 }
 
+size_t lha_response_head(lua_State *L, int response) {
+  size_t total = 0;
+  int headers, i, n, part;
+  lua_pushliteral(L, "headers");
+  lua_rawget(L, response);
+  headers = lua_gettop(L);
+  n = lua_type(L, headers) == LUA_TTABLE ? (int)lua_rawlen(L, headers) : 0;
+  for (i = 1; i <= n; i++) {
+    lua_rawgeti(L, headers, i);
+    for (part = 1; part <= 2 && lua_type(L, -1) == LUA_TTABLE; part++) {
+      lua_rawgeti(L, -1, part);
+      if (lua_type(L, -1) == LUA_TSTRING) total += lua_rawlen(L, -1);
+      lua_pop(L, 1);
+    }
+    total += 3; /* colon and line end */
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return total;
+}
+
 /* ---- the limits that a gateway tells ---- */
 
 static bool whole_number(const char *p, size_t n, double *v) {

@@ -33,6 +33,8 @@ const char *lha_oauth_action(const char *code, bool in_callback);
 
 /* The first header of that name (lower case); NULL = none. *again: it comes more than once. The text lives as long as the response table. */
 const char *lha_response_header(lua_State *L, int response, const char *name, size_t *len, bool *again);
+/* Bytes of all headers, as the shortest lines that could have held them. */
+size_t lha_response_head(lua_State *L, int response);
 
 /* failure.c: nil, err for an answer that breaks the contract. */
 int lha_broken(lua_State *L, struct lha_exchange *x, const struct lha_response *r, const char *kind, const char *code, const char *message);

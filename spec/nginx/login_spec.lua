@@ -39,6 +39,14 @@ describe("the login in nginx", function()
     assert.truthy(person:get("/app").body:find "^Bearer %S+$")
   end)
 
+  it("leads to the login all the same from a page that it cannot lead back to", function()
+    for _, path in ipairs { "/app?" .. ("x"):rep(1100), "/app?a\\b", "//app" } do
+      local response = server:get(path, { headers = { "Accept: text/html" } })
+      assert.same({ 302, "/login" }, { response.status, response.headers.location }, path)
+    end
+    assert.equal(302, server:get("/login").status)
+  end)
+
   it("answers programs with a problem, not with a login page", function()
     local response = server:get "/app"
     assert.equal(401, response.status)
@@ -214,6 +222,8 @@ describe("the login in nginx", function()
     assert.truthy(form.body:find('<form method="post" action="/logout">', 1, true))
     assert.equal(200, person:get("/app").status)
     assert.equal(403, person:get("/logout", { method = "POST", body = "", headers = { "Sec-Fetch-Site: cross-site" } }).status)
+    local strange = server:get("/logout", { method = "POST", body = "" }) -- a form of another site, in a browser that does not say so
+    assert.same({ 303 }, { strange.status, strange.headers["set-cookie"] })
     local jar = process.read(person.jar)
     local function expiries() return select(2, server:get("/metrics").body:gsub("\nhealthauth_seconds_to_expiry{", "")) end
     local before = expiries()

@@ -31,7 +31,8 @@ local renewing = {} -- what this worker's timers renew
 
 local function refuse(self, code, detail)
   if self.login and ngx.req.get_method() == "GET" and (ngx.var.http_accept or ""):find("text/html", 1, true) then
-    return answer.redirect(302, self.login .. "?" .. core.form_encode { { "return_to", ngx.var.request_uri } })
+    local path = ngx.var.request_uri -- where the login could not lead back to it (too long, say), it leads to its own return_to
+    return answer.redirect(302, self.login .. (browser.is_local(path) and "?" .. core.form_encode { { "return_to", path } } or ""))
   end
   return answer.problem(401, code, detail, { ["WWW-Authenticate"] = 'Bearer realm="' .. self.realm .. '"' })
 end

@@ -104,6 +104,12 @@ function Browser:remember(key)
   return cookie.set(self.keys, self:session_cookie(), { k = key, t = ngx.time() }, self.lifetime, self:is_secure()) ~= false
 end
 
+--- Whether the request brings a session's cookie, good or not.
+---@return boolean
+function Browser:has_cookie()
+  return (ngx.var.http_cookie or ""):find(self:session_cookie() .. "=", 1, true) ~= nil
+end
+
 --- Takes the session key from the browser.
 function Browser:forget()
   cookie.drop(self:session_cookie(), self:is_secure())

@@ -28,7 +28,7 @@ local function run(self)
     session:close()
     if not ok then metrics.trouble(err.provider or "unknown", "logout", err) end
   end
-  self:forget()
+  if self:has_cookie() then self:forget() end -- a form of another site brings none, and takes none away
   return answer.redirect(303, self.after_logout)
 end
 

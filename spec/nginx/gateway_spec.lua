@@ -31,6 +31,14 @@ local HTTP = [[
     app.tidy = hn.login(pkb(), { secret = old, lifetime = 2 })
     app.keyed = hn.bearer(sessions, { key = function() return ngx.var.arg_who end, realm = "keyed" })
     app.sessions = sessions
+    local core = require "healthauth.core"
+    for _, name in ipairs { "random", "seal" } do -- without randomness while the owner of this spec says so
+      local real = core[name]
+      core[name] = function(...)
+        if ngx.shared.clock:get(name) then return nil end
+        return real(...)
+      end
+    end
     app.system = hn.bearer(healthauth.pkb_system { base_url = "$SANDBOX/pkb_system", client_id = "$SYSTEM_ID",
       client_secret = "$SYSTEM_SECRET", store = store, key = "the system" })
     local doctors = healthauth.sessions { provider = "ehealth", store = store, options = { base_url = "$SANDBOX/ehealth",
@@ -57,6 +65,7 @@ local HTTP = [[
     location = /adopt { content_by_lua_block { local session = require("healthauth.nginx").app.sessions:open(ngx.var.arg_who)
       ngx.print(tostring(session:restore { access_token = ngx.var.arg_token, expires_at = ngx.time() + 1000 })) } }
     location ~ ^/doctor/(login|cb|logout)$ { content_by_lua_block { require("healthauth.nginx").app["doctor_" .. ngx.var[1] ]() } }
+    location = /lack { content_by_lua_block { ngx.shared.clock:set(ngx.var.arg_what, ngx.var.arg_on == "1" or nil) ngx.print "ok" } }
     location = /skew { content_by_lua_block { ngx.shared.clock:set("skew", tonumber(ngx.var.arg_by)) ngx.print "ok" } }
   }
 ]]
@@ -104,6 +113,24 @@ describe("a gateway in nginx", function()
     assert.truthy(response.body:find("<code>state_expired</code>", 1, true), response.body)
     assert.equal(before, box:count "pkb.exchange")
   end)
+
+  for _, what in ipairs { "random", "seal" } do
+    it("says 503 while the system gives no random bytes for a " .. (what == "random" and "key" or "cookie")
+      .. ", and a callback goes on afterwards", function()
+      finally(function() server:get("/lack?what=" .. what) end)
+      local callback = assert(box:consent((person:begin())))
+      local before, jar = box:count "pkb.exchange", process.read(person.jar)
+      server:get("/lack?on=1&what=" .. what)
+      for _, response in ipairs { person:get "/login", person:finish(callback) } do
+        assert.same({ 503, "5" }, { response.status, response.headers["retry-after"] })
+        assert.truthy(response.body:find("<code>random_failed</code>", 1, true), response.body)
+        assert.is_nil(response.headers["set-cookie"])
+      end
+      assert.same({ before, jar }, { box:count "pkb.exchange", process.read(person.jar) })
+      server:get("/lack?what=" .. what)
+      assert.equal(302, person:finish(callback).status)
+    end)
+  end
 
   it("forgets the records of people whose cookie is over, and nobody else's", function()
     assert.equal(302, person:login().status)

@@ -76,10 +76,21 @@ function Browser:is_secure()
   return ngx.var.scheme == "https"
 end
 
---- A session key that nobody can guess.
----@return string
+--- The error where the system gives no random bytes: nothing was asked, and the same request may go well a moment later.
+---@param operation string
+---@return healthauth.Error
+function Browser:no_random(operation)
+  return core.error {
+    kind = "argument", code = "random_failed", message = "the system gives no random bytes", action = "retry", outcome = "not_sent",
+    provider = self.sessions.provider:name(), operation = operation,
+  }
+end
+
+--- A session key that nobody can guess; nil when the system gives no random bytes.
+---@return string|nil
 function Browser:new_key() -- luacheck: ignore 212
-  return string.format("%d.%s", ngx.time(), core.hex(assert(core.random(20), "the system gives no random bytes")))
+  local random = core.random(20)
+  return random and string.format("%d.%s", ngx.time(), core.hex(random))
 end
 
 --- The name of the cookie that holds the session key.
@@ -97,11 +108,19 @@ function Browser:key()
   return held.k
 end
 
+--- A new session key and the line of its cookie; nil when the system gives no random bytes.
+---@return string|nil key
+---@return string|nil line  for remember
+function Browser:new_session()
+  local key = self:new_key()
+  local line = key and cookie.line(self.keys, self:session_cookie(), { k = key, t = ngx.time() }, self.lifetime, self:is_secure())
+  if line then return key, line end
+end
+
 --- Gives the browser its session key.
----@param key string
----@return boolean
-function Browser:remember(key)
-  return cookie.set(self.keys, self:session_cookie(), { k = key, t = ngx.time() }, self.lifetime, self:is_secure()) ~= false
+---@param line string  of new_session
+function Browser:remember(line) -- luacheck: ignore 212
+  cookie.add(line)
 end
 
 --- Whether the request brings a session's cookie, good or not.
@@ -143,12 +162,14 @@ end
 --- Keeps an attempt in the browser; the oldest give way above the limits of number and bytes.
 ---@param pending table
 ---@param return_to string
----@return boolean
+---@return true|nil
+---@return string|nil why  too_long or random_failed
 function Browser:keep_attempt(pending, return_to)
   local secure = self:is_secure()
   local attempt = { p = pending, r = return_to, t = ngx.time() }
-  local bytes = cookie.set(self.keys, self:attempt_name(pending.state), attempt, ATTEMPT_SECONDS, secure)
-  if not bytes then return false end
+  local line, bytes = cookie.line(self.keys, self:attempt_name(pending.state), attempt, ATTEMPT_SECONDS, secure)
+  if not line then return nil, bytes end
+  cookie.add(line)
   for i, one in ipairs(attempts(self, secure)) do
     bytes = bytes + one[3]
     if i >= self.attempts or bytes > ATTEMPTS_BYTES then cookie.drop(one[1], secure) end

@@ -36,14 +36,15 @@ end
 
 local function trouble_page(self, err)
   local passing = PASSING[err.kind] or err.action == "retry" or err.action == "wait"
-  return answer.page(passing and 503 or 502, "The login could not be finished", "<p>The provider gave no usable answer: <code>"
-    .. answer.escape(err.code) .. "</code>.</p>" .. again(self), passing and { ["Retry-After"] = answer.retry_after(err, 5) } or nil)
+  local what = passing and err.outcome == "not_sent" and "The provider could not be asked" or "The provider gave no usable answer"
+  return answer.page(passing and 503 or 502, "The login could not be finished", "<p>" .. what .. ": <code>" .. answer.escape(err.code)
+    .. "</code>.</p>" .. again(self), passing and { ["Retry-After"] = answer.retry_after(err, 5) } or nil)
 end
 
 local function failed(self, state, err)
   metrics.trouble(err.provider or "unknown", "exchange", err, true) -- the request's line has the code, which may be unspent
   -- Nothing was sent, so the code still works: the page may be loaded again.
-  if not (err.outcome == "not_sent" and PASSING[err.kind]) then self:drop_attempt(state) end
+  if not (err.outcome == "not_sent" and (PASSING[err.kind] or err.action == "retry")) then self:drop_attempt(state) end
   if err.kind == "state" then return state_page(self, err.code) end
   if err.kind == "denied" then return denied_page(self, err) end
   return trouble_page(self, err)
@@ -59,14 +60,15 @@ local function run(self)
   if not state or state == "" then return state_page(self, "state_missing") end
   local attempt = self:attempt(state)
   if not attempt then return state_page(self, "state_mismatch") end
-  local old, key = self:key(), self:new_key()
+  local old, key, line = self:key(), self:new_session() -- all that may lack random bytes comes before the code is spent
+  if not key then return failed(self, state, self:no_random "exchange") end
   local session = self.sessions:open(key)
   local tokens, err = session:exchange { callback = ngx.var.request_uri, pending = attempt.p }
   if tokens then metrics.expiry(events.key(core.inside.context(session)), tokens.expires_at) end
   session:close()
   if not tokens then return failed(self, state, err) end
   if old then self.sessions:drop(old) end
-  self:remember(key)
+  self:remember(line)
   self:drop_attempt(state)
   return answer.redirect(302, attempt.r)
 end

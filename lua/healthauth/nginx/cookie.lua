@@ -61,7 +61,9 @@ function M.open(keys, name, value)
   return nil
 end
 
-local function add(line)
+--- Adds such a line to the answer.
+---@param line string
+function M.add(line)
   local before = ngx.header["Set-Cookie"]
   if before == nil then before = {}
   elseif type(before) == "string" then before = { before } end
@@ -69,25 +71,27 @@ local function add(line)
   ngx.header["Set-Cookie"] = before
 end
 
---- Sets a sealed cookie: the bytes of its name and value, or false when it would be too long for a browser.
+--- The line that sets a sealed cookie, and the bytes of its name and value; or nil and why not: too_long for a browser, or random_failed.
 ---@param keys string[]
 ---@param name string
 ---@param held table
 ---@param seconds integer
 ---@param secure boolean
----@return integer|false
-function M.set(keys, name, held, seconds, secure)
-  local value = core.base64url(assert(core.seal(keys[1], core.json_encode(held), name), "the system gives no random bytes"))
-  if #value > VALUE_MAX then return false end
-  add(("%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax%s"):format(name, value, seconds, secure and "; Secure" or ""))
-  return #name + #value
+---@return string|nil line
+---@return integer|string bytes_or_why
+function M.line(keys, name, held, seconds, secure)
+  local sealed = core.seal(keys[1], core.json_encode(held), name)
+  if not sealed then return nil, "random_failed" end
+  local value = core.base64url(sealed)
+  if #value > VALUE_MAX then return nil, "too_long" end
+  return ("%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax%s"):format(name, value, seconds, secure and "; Secure" or ""), #name + #value
 end
 
 --- Takes a cookie away.
 ---@param name string
 ---@param secure boolean
 function M.drop(name, secure)
-  add(("%s=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax%s"):format(name, secure and "; Secure" or ""))
+  M.add(("%s=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax%s"):format(name, secure and "; Secure" or ""))
 end
 
 return M

@@ -14,6 +14,14 @@ local function wrong(text)
   return answer.page(400, "This login link is wrong", "<p>" .. text .. "</p>")
 end
 
+local function cannot(err)
+  metrics.trouble(err.provider or "unknown", "authorize_url", err)
+  local passing = err.action == "retry"
+  return answer.page(passing and 503 or 500, "The login cannot begin", "<p>" .. (passing and "The system lacks something at the moment"
+    or "The configuration of this site is not complete") .. ": <code>" .. answer.escape(err.code) .. "</code>.</p>",
+    passing and { ["Retry-After"] = answer.retry_after(err, 5) } or nil)
+end
+
 local function run(self)
   local method = ngx.req.get_method()
   if method ~= "GET" and method ~= "HEAD" then
@@ -23,17 +31,17 @@ local function run(self)
   if not query then return wrong "Its parameters cannot be read, or one comes twice." end
   local return_to = query.return_to or self.return_to
   if not browser.is_local(return_to) then return wrong "It would lead to another site afterwards." end
-  local session = self.sessions:open(self:new_key())
+  local key = self:new_key()
+  if not key then return cannot(self:no_random "authorize_url") end
+  local session = self.sessions:open(key)
   local url, pending = session:authorize_url {
     scope = self.scope, redirect_uri = self.redirect_uri, state_in_redirect = self.state_in_redirect,
   }
   session:close()
-  if not url then
-    metrics.trouble(pending.provider or "unknown", "authorize_url", pending)
-    return answer.page(500, "The login cannot begin", "<p>The configuration of this site is not complete: <code>"
-      .. answer.escape(pending.code) .. "</code>.</p>")
-  end
-  if not self:keep_attempt(pending, return_to) then return wrong "It is too long." end
+  if not url then return cannot(pending) end
+  local kept, why = self:keep_attempt(pending, return_to)
+  if why == "too_long" then return wrong "It is too long." end
+  if not kept then return cannot(self:no_random "authorize_url") end
   self:tidy()
   return answer.redirect(302, url)
 end

@@ -439,6 +439,16 @@ describe("the challenge", function()
       assert.equal("invalid_token", refresh(response).challenge)
     end
   end)
+
+  it("shows no secret that stands in it", function()
+    local response = plain(401)
+    response.headers[1] = { "WWW-Authenticate", 'Bearer error="planted0refresh0token"' }
+    local _, err = run(open("pkb", { tokens = { refresh_token = "planted0refresh0token" } }), "refresh", {}, response)
+    assert.equal("_secret_", err.challenge)
+    response.headers[1] = { "WWW-Authenticate", 'Bearer error="the planted0access0token is bad"' }
+    _, err = run(open("ehealth", { tokens = { access_token = "planted0access0token" } }), "logout", {}, response)
+    assert.equal("the__secret__is_bad", err.challenge)
+  end)
 end)
 
 describe("core.error", function()

@@ -205,7 +205,7 @@ const struct lha_rule *lha_rule_met(lua_State *L, const struct lha_rules *rules,
 }
 
 /* err.challenge = the error word of the first Bearer challenge that has one; a server may send one header for each scheme. */
-static void challenge(lua_State *L, int response) {
+static void challenge(lua_State *L, struct lha_exchange *x, int response) {
   struct ha_buf *word, *code;
   const char *p;
   size_t n;
@@ -219,7 +219,11 @@ static void challenge(lua_State *L, int response) {
     if (rc != HA_OK) ha_buf_clear(word);
   }
   if (word->len) {
-    lha_must(L, ha_text_code(code, word->data, word->len));
+    lua_pushlstring(L, word->data, word->len);
+    lha_sanitize_push(L, x, -1);
+    p = lua_tolstring(L, -1, &n);
+    lha_must(L, ha_text_code(code, p, n));
+    lua_pop(L, 2);
     lua_pushlstring(L, code->data, code->len);
     lua_setfield(L, -4, "challenge");
   }
@@ -273,7 +277,7 @@ void lha_problem_fill(lua_State *L, struct lha_exchange *x, const struct lha_res
     lua_setfield(L, -2, "retry_after");
   }
   rate_limit(L, r->index);
-  challenge(L, r->index);
+  challenge(L, x, r->index);
   rule = lha_rule_met(L, &x->session->provider->errors, x, r->status);
   if (rule && rule->set_code) lha_error_word(L, "code", rule->set_code);
   if (rule) action = rule->set_action;

@@ -46,6 +46,11 @@ local HTTP = [[
       content_by_lua_block { ngx.print "in" } }
     location = /wrong { access_by_lua_block { local hn = require "healthauth.nginx" hn.guard(hn.app.live, { relm = "x" }) }
       content_by_lua_block { ngx.print "in" } }
+    location = /asked { internal; rewrite_by_lua_block { require("healthauth.nginx").app.gate() } content_by_lua_block { ngx.exit(204) } }
+    location = /by_request { auth_request /asked; content_by_lua_block { ngx.print "in" } }
+    location = /captured { rewrite_by_lua_block { require("healthauth.nginx").app.gate() } content_by_lua_block { ngx.print "in" } }
+    location = /capture { content_by_lua_block { local inner = ngx.location.capture "/captured" ngx.status = inner.status
+      ngx.print(inner.body) } }
     location = /late { content_by_lua_block { ngx.print "in" } log_by_lua_block { require("healthauth.nginx").app.gate() } }
     location = /keys { content_by_lua_block { ngx.print(table.concat(ngx.shared[ngx.var.arg_zone]:get_keys(0), "\n")) } }
     location = /metrics { content_by_lua_block { require("healthauth.nginx").metrics() } }
@@ -277,6 +282,16 @@ describe("the guard in nginx", function()
     local response = server:get("/direct")
     assert.equal('Bearer realm="direct"', response.headers["www-authenticate"])
     assert.equal("in", server:get("/direct", { headers = { HEADER .. token() } }).body)
+  end)
+
+  it("guards subrequests from rewrite_by_lua, since they have no access phase", function()
+    local good = token()
+    for _, path in ipairs { "/by_request", "/capture" } do
+      assert.equal(401, server:get(path).status)
+      assert.equal(401, server:get(path, { headers = { HEADER .. "gone" } }).status)
+      local response = server:get(path, { headers = { HEADER .. good } })
+      assert.same({ 200, "in" }, { response.status, response.body })
+    end
   end)
 
   it("does not let a request pass when it is configured wrongly", function()

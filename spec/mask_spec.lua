@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+local core = require "healthauth.core"
 local mask = require "healthauth.mask"
 
 local TOKEN = "2YotnFZFEjr1zCsicMWpAA"
@@ -30,6 +31,15 @@ describe("a masker", function()
     local seen = masker:response { status = 200, headers = {}, body = body }
     assert.equal('{"access_token":"[secret-1]", "token_type":"Bearer","expires_in":600,"refresh_token":"[secret-2]","list":[]}',
       seen.body)
+  end)
+
+  it("takes numbers out of a request as well, a one-time password for one, and leaves an answer's", function()
+    local seen = masker:request { method = "POST", url = "https://h.example/", headers = {},
+      body = '{"token":{"grant_type":"authorize_2fa_access_token","otp":123456},"pin":7,"quantity":{"value":7}}' }
+    assert.same({ token = { grant_type = "authorize_2fa_access_token", otp = "[secret-2]" }, pin = "[secret-1]",
+      quantity = { value = 7 } }, core.json_decode(seen.body))
+    assert.equal("otp [secret-2] is wrong", masker:text "otp 123456 is wrong")
+    assert.equal('{"code":401}', masker:body('{"code":401}', false))
   end)
 
   it("knows eHealth's data.value and a token under a name that it does not know", function()

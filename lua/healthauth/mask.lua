@@ -118,7 +118,7 @@ function Masker:url(url)
   return self:text(base and base .. "?" .. self:fields(query) or url)
 end
 
---- Collects the strings of a JSON value that are secrets.
+--- Collects the strings of a JSON value that are secrets, and in a request the numbers (eHealth's one-time password is one).
 ---@param value any
 ---@param name string    the member that holds it
 ---@param asked boolean  true in a request, where a `code` opens something
@@ -135,6 +135,8 @@ function Masker:collect(value, name, asked, found)
     local word = plain(name)
     if word == "code" or word == "key" or word == "state" then told = asked end -- an answer's code is a word: invalid_grant
     if told or looks_secret(name, value) then found[#found + 1] = value end
+  elseif type(value) == "number" and asked and tells_secret(name, self.extra) and plain(name) ~= "value" then
+    found[#found + 1] = core.json_encode({ value }):sub(2, -2) -- nowhere in quotes: the body is written anew with its placeholder
   end
   return found
 end

@@ -115,6 +115,18 @@ describe("the cosocket transport in nginx", function()
     assert.truthy(tonumber(link "http"))
   end)
 
+  -- OpenSSL would ask for the password at the terminal of nginx, and the worker would wait for it.
+  it("asks nobody for the password of a locked key", function()
+    local folder = run.folder
+    process.run { "openssl", "pkcs8", "-topk8", "-in", folder .. "/client.key", "-passout", "pass:key-password",
+      "-out", folder .. "/client_p8.key" }
+    for _, key in ipairs { "client_locked.key", "client_p8.key" } do
+      local failure = link("https", { tls = { cert_file = folder .. "/client.pem", key_file = folder .. "/" .. key } })
+      assert.same({ "tls", "tls_client_certificate", "not_sent" }, { failure.kind, failure.code, failure.outcome })
+    end
+    assert.is_nil(server:log():find("pass phrase", 1, true))
+  end)
+
   describe("keeps connections", function()
     it("for the next request to the same origin", function()
       for _, listener in ipairs { "http", "https" } do

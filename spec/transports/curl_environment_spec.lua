@@ -112,6 +112,12 @@ describe("the curl transport and the environment", function()
       assert.are.equal("tls tls_failed not_sent -", go({ OPENSSL_CONF = conf }, "https_10"))
     end)
 
+    it("speaks none to a proxy, wherever the request goes", function()
+      for _, listener in ipairs { "http", "https" } do
+        assert.are.equal("tls tls_failed not_sent -", go({ OPENSSL_CONF = conf }, listener, nil, "https://localhost:" .. port "https_11"))
+      end
+    end)
+
     it("trusts nobody else", function()
       for _, listener in ipairs { "https_other_ca", "https_expired", "https_self_signed" } do
         assert.are.equal("tls tls_verify_failed not_sent -", go({ OPENSSL_CONF = conf }, listener))
@@ -144,6 +150,14 @@ describe("the curl transport and the environment", function()
     it("makes a tunnel for http too", function()
       assert.are.equal("200 {} -", through("proxy", "http"))
       assert.matches("^CONNECT ", assert(hostile:get(control, "/seen/proxy")).body)
+    end)
+
+    it("verifies a proxy that is spoken to over TLS by the same trust, wherever the request goes", function()
+      for _, listener in ipairs { "http", "https" } do -- the listeners are real, but no proxies
+        assert.are.equal("network proxy_failed not_sent -", go({}, listener, nil, "https://localhost:" .. port "https"))
+        assert.are.equal("tls tls_verify_failed not_sent -", go({}, listener, nil, "https://localhost:" .. port "https_other_ca"))
+        assert.are.equal("tls tls_host_mismatch not_sent -", go({}, listener, nil, "https://localhost:" .. port "https_wrong_host"))
+      end
     end)
 
     it("verifies the server behind it", function()

@@ -87,6 +87,30 @@ local ours, inherited = read "ls -l /proc/$PPID/fd 2>/dev/null", read "ls -l /pr
 io.write("ours ", connections(ours), ", inherited ", connections(inherited))
 ]]
 
+-- A program without standard streams (a cron job, a daemon): what it prints must not go to a server.
+local STREAMLESS = PRELUDE .. [[
+local found = {}
+for i, origin in ipairs { base, secure } do
+  local t = curl {}
+  local link = get(t, "/link", origin)
+  for _, stream in ipairs { io.stdout, io.stderr } do
+    stream:write("PRINTED / HTTP/1.1\r\n\r\n")
+    stream:flush()
+  end
+  found[i] = tostring(tonumber(link) and get(t, "/link", origin) == link)
+end
+local file = assert(io.open(pid, "w"))
+file:write(table.concat(found, " "))
+file:close()
+]]
+
+local LOCKED = PRELUDE .. [[
+local folder = ca_file:match "^(.*)/"
+local _, f = transport:perform { method = "POST", url = secure .. "/good", body = "a=b", timeout = 5,
+  tls = { ca_file = ca_file, cert_file = folder .. "/client.pem", key_file = folder .. "/client_locked.key" } }
+io.write(f.code, " ", f.outcome, " ", tostring(io.read "*a"))
+]]
+
 local MEMORY = PRELUDE .. [[
 local function peak()
   local file = assert(io.open("/proc/self/status"))
@@ -135,6 +159,23 @@ describe("the curl transport in its process", function()
 
   it("gives no connection to a program that it starts", function()
     assert.are.equal("ours 2, inherited 0", go(process.runtime, CHILDREN))
+  end)
+
+  -- OpenSSL would take what the program has to read for the password; with a terminal it would ask there and wait.
+  it("asks nobody for the password of a locked key", function()
+    process.write(folder .. "/child.lua", LOCKED)
+    local _, out, err = process.run { "sh", "-c", 'echo planted | "$@"', "sh", process.runtime, folder .. "/child.lua",
+      hostile:url("http", ""), hostile:url("https", ""), hostile.folder .. "/ca.pem" }
+    assert.are.equal("tls_client_certificate not_sent planted\n", out)
+    assert.are.equal("", err)
+  end)
+
+  it("sends nothing of what the program prints when its standard streams are closed", function()
+    local child, result = folder .. "/child.lua", folder .. "/result"
+    process.write(child, STREAMLESS)
+    process.run { "sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", process.runtime, child, hostile:url("http", ""), hostile:url("https", ""),
+      hostile.folder .. "/ca.pem", result }
+    assert.are.equal("true true", process.read(result))
   end)
 
   if not (os.getenv("HEALTHAUTH_BUILD") or ""):find("asan", 1, true) then -- the sanitizer's own memory would be measured

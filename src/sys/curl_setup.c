@@ -2,6 +2,7 @@
 /* Every option and callback of one exchange. A callback copies bytes and returns; none calls out. */
 #define _DEFAULT_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -82,6 +83,16 @@ static bool is_loopback(const struct sockaddr *a) {
   return false;
 }
 
+/* A descriptor that is no standard stream: where the program has closed those, what it prints would go to the server, and what it reads
+ * would be the answer. */
+static curl_socket_t new_socket(int family, int type, int protocol) {
+  int s = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), higher;
+  if (s < 0 || s > STDERR_FILENO) return s;
+  higher = fcntl(s, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  (void)close(s);
+  return higher;
+}
+
 static curl_socket_t on_open(void *ud, curlsocktype purpose, struct curl_sockaddr *a) {
   struct ha_curl_exchange *x = ud;
   size_t i;
@@ -91,7 +102,7 @@ static curl_socket_t on_open(void *ud, curlsocktype purpose, struct curl_sockadd
     return CURL_SOCKET_BAD;
   }
   for (i = 0; i < HA_CURL_LINKS; i++)
-    if (x->handle->links[i] < 0) return x->handle->links[i] = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
+    if (x->handle->links[i] < 0) return x->handle->links[i] = new_socket(a->family, a->socktype, a->protocol);
   return CURL_SOCKET_BAD;
 }
 
@@ -213,6 +224,9 @@ static CURLcode set_protocol(CURL *easy) {
   SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
   SET(CURLOPT_PATH_AS_IS, 1L);
   SET(CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700 /* the thread that asks the resolver is left to itself when time is up, not waited for */
+  SET(CURLOPT_QUICK_EXIT, 1L);
+#endif
   SET(CURLOPT_NOPROGRESS, 1L);
   SET(CURLOPT_MAXAGE_CONN, (long)IDLE_SECONDS);
   SET(CURLOPT_MAXLIFETIME_CONN, (long)LIFE_SECONDS);
@@ -242,7 +256,8 @@ static CURLcode set_tls(CURL *easy, const struct ha_curl_request *q) {
   }
   if (q->cert_file.data) SET(CURLOPT_SSLCERT, q->cert_file.data);
   if (q->cert_file.data) SET(CURLOPT_SSLKEY, q->key_file.data ? q->key_file.data : q->cert_file.data);
-  if (q->key_password.data) SET(CURLOPT_KEYPASSWD, q->key_password.data);
+  /* With no password at all OpenSSL would ask for one at the terminal, or read it from standard input, and wait for ever. */
+  if (q->cert_file.data) SET(CURLOPT_KEYPASSWD, q->key_password.data ? q->key_password.data : "");
   return rc;
 }
 
@@ -282,7 +297,7 @@ CURLcode ha_curl_setup(CURL *easy, struct ha_curl_exchange *x) {
   if (rc == CURLE_OK) rc = set_route(easy, x);
   if (rc == CURLE_OK) rc = set_headers(easy, x);
   if (rc == CURLE_OK) rc = set_method(easy, x);
-  if (rc == CURLE_OK && x->request->url.https) rc = set_tls(easy, x->request);
+  if (rc == CURLE_OK && (x->request->url.https || x->request->proxy.https)) rc = set_tls(easy, x->request);
   return rc;
 }
 

@@ -5,6 +5,7 @@
 #define CURL_DISABLE_TYPECHECK
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <sys/socket.h>
@@ -258,6 +259,21 @@ static void links(void) {
   close_exchange();
 }
 
+/* Where the program has closed its standard streams, no connection takes their place. */
+static void no_standard_stream(void) {
+  int kept = dup(STDIN_FILENO), s;
+  CHECK_CASE("standard streams");
+  open_exchange("GET", "http://localhost:1/", NULL);
+  CHECK_EQ_INT(close(STDIN_FILENO), 0);
+  s = opened("127.0.0.1", CURLSOCKTYPE_IPCXN);
+  CHECK(s > STDERR_FILENO && handle.links[0] == s);
+  CHECK(fcntl(s, F_GETFD) == FD_CLOEXEC && (fcntl(s, F_GETFL) & O_NONBLOCK));
+  CHECK_EQ_INT(fcntl(STDIN_FILENO, F_GETFD), -1);
+  CHECK_EQ_INT(on_close(&handle, s), 0);
+  CHECK(dup2(kept, STDIN_FILENO) == STDIN_FILENO && close(kept) == 0);
+  close_exchange();
+}
+
 /* ---- verdicts ---- */
 
 enum { NEW, BEGUN, STARTED }; /* before the request was sent; after; and something of the answer was there */
@@ -364,6 +380,7 @@ int main(void) {
   bytes_in_order();
   peers();
   links();
+  no_standard_stream();
   verdicts();
   return check_done();
 }

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of the curl transport that no server can show: memory that fails, signals, a resolver that lies. Nothing leaves loopback. */
-#define _POSIX_C_SOURCE 200809L
-#include "sys/curl.h"
+#include "faults.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "failing.h"
+#include "sys/curl.h"
 #include "sys/curl_parts.h"
 
 static const char *why;
@@ -117,6 +119,49 @@ static void lying_resolver(void) {
   curl_easy_cleanup(easy);
   curl_slist_free_all(lie);
   ha_curl_setup_free(&x);
+  ha_http1_free(&answer);
+  ha_curl_request_free(&q);
+}
+
+/* The C library's, but for one name. */
+static volatile sig_atomic_t asked, answered_at_last;
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+  int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+  if (node && strcmp(node, "slow.example") == 0) {
+    const struct timespec pause = {1, 500000000};
+    asked = 1;
+    (void)nanosleep(&pause, NULL);
+    answered_at_last = 1;
+    return EAI_AGAIN;
+  }
+  FAULTS_NEXT(next, "getaddrinfo");
+  return next(node, service, hints, found);
+}
+
+/* A resolver that does not answer holds nobody for longer than the time that was given, and what asks it ends by itself. */
+static void slow_resolver(void) {
+  struct ha_curl t = {NULL};
+  struct ha_curl_request q;
+  struct ha_http1 answer;
+  struct ha_curl_failure f;
+  const struct timespec pause = {0, 50000000};
+  int i;
+  ha_curl_request_init(&q);
+  CHECK_EQ_INT(ha_curl_request_method(&q, TEXT("POST"), &why), HA_OK);
+  CHECK_EQ_INT(ha_curl_request_url(&q, TEXT("https://slow.example/"), &why), HA_OK);
+  CHECK_EQ_INT(ha_curl_request_body(&q, TEXT("a=b"), &why), HA_OK);
+  q.timeout = 0.3;
+  q.connect_timeout = 0.2;
+  ha_http1_init(&answer, 1000, 1000, false);
+  CHECK(!ha_curl_perform(&t, &q, &answer, &f));
+  CHECK(asked && !answered_at_last);
+  CHECK_EQ_STR(f.code, "connect_timeout");
+  CHECK_EQ_STR(f.outcome, "not_sent");
+  ha_curl_close(&t);
+  for (i = 0; i < 100 && !answered_at_last; i++) (void)nanosleep(&pause, NULL);
+  CHECK(answered_at_last);
+  (void)nanosleep(&pause, NULL);
   ha_http1_free(&answer);
   ha_curl_request_free(&q);
 }
@@ -293,6 +338,7 @@ int main(void) {
   request_without_memory();
   transport_without_memory();
   lying_resolver();
+  slow_resolver();
   localhost_needs_no_resolver();
   signals();
   forked();

@@ -40,6 +40,8 @@ return {
     key_file = "$certificates/client_locked.key", key_password = "key-password" } }),
   at("https_client", "tls_client_key_wrong_password", tls "tls_client_certificate", { tls = { ca_file = "$certificates/ca.pem",
     cert_file = "$certificates/client.pem", key_file = "$certificates/client_locked.key", key_password = "wrong" } }),
+  at("https_client", "tls_client_key_without_password", tls "tls_client_certificate", { tls = { ca_file = "$certificates/ca.pem",
+    cert_file = "$certificates/client.pem", key_file = "$certificates/client_locked.key" } }),
   at("https_client", "tls_client_certificate_missing_file", tls "tls_client_certificate", { tls = { ca_file = "$certificates/ca.pem",
     cert_file = "$certificates/nowhere.pem", key_file = "$certificates/client.key" } }),
   at("https_client", "tls_client_key_of_another", tls "tls_client_certificate", { tls = { ca_file = "$certificates/ca.pem",

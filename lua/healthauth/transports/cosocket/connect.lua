@@ -114,7 +114,8 @@ local function present(sock, tls)
     local ssl = require "ngx.ssl"
     local pem, key = read_file(tls.cert_file), read_file(tls.key_file or tls.cert_file)
     local chain = pem and ssl.parse_pem_cert(pem)
-    local private = key and ssl.parse_pem_priv_key(key)
+    -- Of a locked key OpenSSL would ask the password at nginx's terminal, and the worker would wait.
+    local private = key and not key:find("ENCRYPTED", 1, true) and ssl.parse_pem_priv_key(key)
     if not chain or not private then
       return fail("tls", "tls_client_certificate", "the client certificate or its key cannot be used")
     end

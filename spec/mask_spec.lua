@@ -35,8 +35,8 @@ describe("a masker", function()
 
   it("takes numbers out of a request as well, a one-time password for one, and leaves an answer's", function()
     local seen = masker:request { method = "POST", url = "https://h.example/", headers = {},
-      body = '{"token":{"grant_type":"authorize_2fa_access_token","otp":123456},"pin":7,"quantity":{"value":7}}' }
-    assert.same({ token = { grant_type = "authorize_2fa_access_token", otp = "[secret-2]" }, pin = "[secret-1]",
+      body = '{"token":{"grant_type":"one_time","otp":123456},"pin":7,"quantity":{"value":7}}' }
+    assert.same({ token = { grant_type = "one_time", otp = "[secret-2]" }, pin = "[secret-1]",
       quantity = { value = 7 } }, core.json_decode(seen.body))
     assert.equal("otp [secret-2] is wrong", masker:text "otp 123456 is wrong")
     assert.equal('{"code":401}', masker:body('{"code":401}', false))

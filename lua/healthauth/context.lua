@@ -90,6 +90,17 @@ function M.wait(ctx, seconds)
   return true
 end
 
+--- nil and the error of a verb that the provider has not got.
+---@param session userdata
+---@param operation string
+---@return nil, table err
+function M.unsupported(session, operation)
+  return nil, core.error {
+    kind = "unsupported", code = "operation_unsupported", action = "fix_request", outcome = "not_sent",
+    provider = inside.state(session).provider, operation = operation, message = "the provider has no such operation",
+  }
+end
+
 --- The values of credentials that are functions, or nil, err.
 ---@param session userdata
 ---@param ctx table

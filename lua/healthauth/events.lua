@@ -31,6 +31,20 @@ function M.emit(session, ctx, name, fields)
   if not pcall(on_event, event) then M.swallowed = M.swallowed + 1 end
 end
 
+--- Tells how one exchange ended: as its error says, else "answered".
+---@param session userdata
+---@param ctx table
+---@param name string
+---@param operation string
+---@param err? table
+---@param latency number    seconds
+---@param outcome? string   instead
+function M.ended(session, ctx, name, operation, err, latency, outcome)
+  M.emit(session, ctx, name, {
+    operation = operation, latency = latency, code = err and err.code, outcome = outcome or (err and err.outcome) or "answered",
+  })
+end
+
 local Writer = { __name = "healthauth.events.jsonl" }
 Writer.__index = Writer
 

@@ -4,7 +4,7 @@
 -- What may raise is not tail called: its caller's place is counted in levels.
 
 local core = require "healthauth.core"
-local verbs = require "healthauth.verbs"
+local opening = require "healthauth.opening"
 
 local M = { _VERSION = core.version }
 
@@ -25,43 +25,43 @@ M.provider = core.provider
 ---@return healthauth.Session|nil
 ---@return healthauth.Error? err  `options.tokens` is a set that cannot be taken
 function M.session(provider, options)
-  local session, err = verbs.open(2, provider, options)
+  local session, err = opening.session(2, provider, options)
   return session, err
 end
 
---- A Conneqt session: exchange, verify, check (Quicksilva IM1 toolbar).
+--- A Conneqt session: exchange, verify, check (Quicksilva IM1 toolbar). Raises as session does.
 ---@param options healthauth.Options  environment or base_url, api_key
 ---@return healthauth.Session|nil, healthauth.Error?
 function M.conneqt(options)
-  local session, err = verbs.open(2, "conneqt", options)
+  local session, err = opening.session(2, "conneqt", options)
   return session, err
 end
 
---- An eHealth (Ukraine) session: authorize_url, exchange, refresh, access_token, call, logout.
+--- An eHealth (Ukraine) session: authorize_url, exchange, refresh, access_token, call, logout. Raises as session does.
 ---@param options healthauth.Options  environment or base_url, client_id, client_secret, api_key?, psk?, redirect_uri?, scope?
 ---@return healthauth.Session|nil, healthauth.Error?
 function M.ehealth(options)
-  local session, err = verbs.open(2, "ehealth", options)
+  local session, err = opening.session(2, "ehealth", options)
   return session, err
 end
 
---- A Patients Know Best session of a user client: authorize_url, exchange, refresh, access_token, call.
+--- A Patients Know Best session of a user client: authorize_url, exchange, refresh, access_token, call. Raises as session does.
 ---@param options healthauth.Options  environment or base_url, client_id, redirect_uri?, scope?
 ---@return healthauth.Session|nil, healthauth.Error?
 function M.pkb(options)
-  local session, err = verbs.open(2, "pkb", options)
+  local session, err = opening.session(2, "pkb", options)
   return session, err
 end
 
---- A Patients Know Best session of a system client: exchange, access_token, call (client credentials).
+--- A Patients Know Best session of a system client: exchange, access_token, call (client credentials). Raises as session does.
 ---@param options healthauth.Options  environment or base_url, client_id, client_secret, scope?
 ---@return healthauth.Session|nil, healthauth.Error?
 function M.pkb_system(options)
-  local session, err = verbs.open(2, "pkb_system", options)
+  local session, err = opening.session(2, "pkb_system", options)
   return session, err
 end
 
---- Many sessions of one provider over one store, told apart by the caller's key.
+--- Many sessions of one provider over one store, told apart by the caller's key. Raises for a wrong or unknown option.
 ---@param options healthauth.SessionsOptions  provider, store, options
 ---@return healthauth.Sessions
 function M.sessions(options)
@@ -69,7 +69,8 @@ function M.sessions(options)
   return sessions
 end
 
---- A trace for people: wraps a transport and writes what is asked and answered, every secret masked.
+--- A trace for people: wraps a transport and writes what is asked and answered, every secret masked. Raises for a file that cannot
+--- be opened.
 ---@param file string|table  a path, or an object with a method write
 ---@param transport? table   what really sends; the default transport otherwise
 ---@return table transport

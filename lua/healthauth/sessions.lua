@@ -6,7 +6,7 @@ local context = require "healthauth.context"
 local core = require "healthauth.core"
 local pending = require "healthauth.pending"
 local record = require "healthauth.lifecycle.record"
-local verbs = require "healthauth.verbs"
+local opening = require "healthauth.opening"
 
 local KNOWN = { provider = true, store = true, options = true }
 local KEY_MAX = 256
@@ -48,7 +48,7 @@ end
 function Sessions:open(key)
   live(self)
   check_key(key)
-  local session, err = verbs.open(2, self.provider, options_for(self, key))
+  local session, err = opening.session(2, self.provider, options_for(self, key))
   return session, err
 end
 
@@ -105,7 +105,7 @@ end
 function Sessions:drop(key)
   live(self)
   check_key(key)
-  local session = verbs.open(2, self.provider, options_for(self, key))
+  local session = opening.session(2, self.provider, options_for(self, key))
   local store_key = record.store_key(session, key)
   session:close()
   local sound, ok, err = pcall(self.store.delete, self.store, store_key)
@@ -133,7 +133,7 @@ local function new(level, options)
   options = copied(options)
   local provider = options.provider
   if type(provider) == "string" then
-    provider = verbs.provider_named(provider)
+    provider = opening.provider(provider)
     if not provider then error("sessions: unknown provider", level + 1) end
   elseif type(provider) ~= "userdata" then
     error("sessions: provider: expected a name or what healthauth.provider made", level + 1)
@@ -147,7 +147,7 @@ local function new(level, options)
     if session_options[name] ~= nil then error("sessions: options." .. name .. " does not go here", level + 1) end
   end
   local self = setmetatable({ provider = provider, store = options.store, options = session_options }, Sessions)
-  verbs.open(level + 1, provider, options_for(self, "healthauth")):close() -- wrong options are told now, not at the first login
+  opening.session(level + 1, provider, options_for(self, "healthauth")):close() -- wrong options are told now, not at the first login
   return self
 end
 

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- The verbs of a session (DESIGN 2.1). What a user holds is the session userdata itself; its method table gets these.
 -- Every verb is the same for every provider; one that the provider has not got answers nil, err with kind "unsupported".
+-- All of them raise, at the caller's line, for an unknown argument, a wrong Lua type, a clock that is none, and on a closed session.
 
+local call = require "healthauth.lifecycle.call"
 local core = require "healthauth.core"
 local context = require "healthauth.context"
 local events = require "healthauth.events"
@@ -14,9 +16,6 @@ local vault = require "healthauth.lifecycle.vault"
 local inside = core.inside
 local of = context.of
 
-local M = {}
-local compiled = {}
-
 -- Names of arguments, for the verbs that look at them before the core does.
 local OF_AUTHORIZE = { scope = true, redirect_uri = true, state_in_redirect = true }
 local OF_REFRESH = { refresh_token = true, scope = true }
@@ -24,19 +23,6 @@ local OF_LOGOUT = { force = true }
 
 ---@class healthauth.Session
 local Session = core.session_methods
-
-local function unsupported(session, operation)
-  return nil, core.error {
-    kind = "unsupported", code = "operation_unsupported", action = "fix_request", outcome = "not_sent",
-    provider = inside.state(session).provider, operation = operation, message = "the provider has no such operation",
-  }
-end
-
-local function emit(session, ctx, name, operation, err, latency, outcome)
-  events.emit(session, ctx, name, {
-    operation = operation, latency = latency, code = err and err.code, outcome = outcome or (err and err.outcome) or "answered",
-  })
-end
 
 -- A session over a store has its stored tokens before the first verb that needs them.
 local function loaded(session, ctx)
@@ -59,7 +45,7 @@ end
 --- The URL where a person logs in and consents, and what exchange needs afterwards (RFC 6749 4.1.1, RFC 7636).
 ---@param args? { scope?: string, redirect_uri?: string, state_in_redirect?: boolean }
 ---@return string|nil url
----@return table|healthauth.Error pending  plain and serialisable, good for 600 s and one use; or the error
+---@return healthauth.Pending|healthauth.Error pending  plain and serialisable, good for 600 s and one use; or the error
 function Session:authorize_url(args)
   local ctx = of(self)
   local copy = context.arguments(2, "authorize_url", args, OF_AUTHORIZE)
@@ -75,7 +61,8 @@ function Session:authorize_url(args)
   return url, second
 end
 
---- Changes a code, an access code or the client's credentials into tokens (RFC 6749 4.1.3, 4.4; Conneqt "access token").
+--- Changes a code, an access code or the client's credentials into tokens (RFC 6749 4.1.3, 4.4; Conneqt "access token"); they become the
+--- session's and are saved. Raises for an argument that the provider does not name; what a value holds never raises.
 ---@param args? table  { callback, pending } | { code, redirect_uri, scope? } | { access_code } | nothing for client credentials
 ---@return healthauth.Tokens|nil
 ---@return healthauth.Error?
@@ -94,19 +81,20 @@ function Session:exchange(args)
   if not exchange then return nil, err end
   local tokens, failure, _, latency = perform.run(ctx, exchange)
   local differs = tokens and inside.state(self).scope_differs and { code = "scope_differs" } or nil
-  emit(self, ctx, tokens and "issued" or "refused", "exchange", failure or differs, latency)
+  events.ended(self, ctx, tokens and "issued" or "refused", "exchange", failure or differs, latency)
   if tokens then keep(self, ctx)
   elseif used and failure.outcome == "not_sent" then pending.unspend(ctx, used) end
   return tokens, failure
 end
 
---- Gets new tokens with the refresh token (RFC 6749 6), the session's own or an explicit one. Sent once, whatever happens.
+--- Gets new tokens with the refresh token (RFC 6749 6), the session's own or an explicit one. Sent once, whatever happens; a lost answer
+--- is nil, err with outcome "unknown". Raises for an unknown argument.
 ---@param args? { refresh_token?: string, scope?: string }
 ---@return healthauth.Tokens|nil
 ---@return healthauth.Error?
 function Session:refresh(args)
   local ctx = of(self)
-  if not inside.has(self, "refresh") then return unsupported(self, "refresh") end
+  if not inside.has(self, "refresh") then return context.unsupported(self, "refresh") end
   args = args ~= nil and context.arguments(2, "refresh", args, OF_REFRESH) or nil
   local ok, load_err = loaded(self, ctx)
   if not ok then return nil, load_err end
@@ -115,13 +103,14 @@ function Session:refresh(args)
   return result, err
 end
 
---- A valid access token, refreshed when needed; at most one refresh a call.
+--- A valid access token, refreshed or got anew (RFC 6749 6, 4.4) when needed; at most one refresh a call. Waits for another's refresh up
+--- to max_wait seconds.
 ---@return string|nil token
----@return healthauth.Error?
+---@return healthauth.Error?  no_token and refresh_outcome_unknown: a new login is needed
 Session.access_token = fresh.access_token
 
---- Whether a token is valid: the given one, or without argument the session's own.
----@param ... string
+--- Whether a token is valid (Conneqt "verify", RFC 7662): the given one, or without argument the session's own. No value raises.
+---@param ... string  an explicit nil is token_missing, never the session's own
 ---@return boolean|nil valid  true, false (gone), or nil: could not tell
 ---@return healthauth.Error?
 function Session:verify(...)
@@ -138,13 +127,13 @@ function Session:verify(...)
   local exchange, err = perform.begin(2, self, ctx, "verify", args)
   if not exchange then return nil, err end
   local valid, failure, _, latency = perform.run(ctx, exchange)
-  emit(self, ctx, "verified", "verify", failure, latency, valid ~= nil and (valid and "valid" or "gone") or nil)
+  events.ended(self, ctx, "verified", "verify", failure, latency, valid ~= nil and (valid and "valid" or "gone") or nil)
   return valid, failure
 end
 
---- Whether the credentials work.
+--- Whether the credentials work (Conneqt "test").
 ---@return true|nil
----@return healthauth.Error?
+---@return healthauth.Error?  never false: why not, or why nobody can tell
 function Session:check()
   local ctx = of(self)
   local exchange, err = perform.begin(2, self, ctx, "check")
@@ -153,40 +142,12 @@ function Session:check()
   return ok, failure
 end
 
-local function refreshable(session)
-  local state = inside.state(session)
-  return state.can_refresh or state.client_credentials
-end
-
 --- Sends a request of the caller's with the bearer token; one refresh and one repeat when the token is refused as expired (RFC 6750 3.1).
----@param args { method?: string, url: string, headers?: table, body?: string, timeout?: number }
+--- Raises for a missing url, an unknown argument or a wrong type; an origin that may not have the token is nil, err.
+---@param args { method?: string, url: string, headers?: table, body?: string, timeout?: number }  url whole or a path; timeout in seconds
 ---@return table|nil response  { status, headers, body }: every whole answer, 4xx and 5xx too
 ---@return healthauth.Error?
-function Session:call(args)
-  local ctx = of(self)
-  if not inside.has(self, "call") then return unsupported(self, "call") end
-  if type(args) ~= "table" then error("call: expected a table of arguments", 2) end
-  -- Begun before a token is looked for: what is wrong with the arguments is told before a refresh leaves for nothing.
-  local before = inside.valid(self, context.now(ctx, 2))
-  local exchange, err = perform.begin(2, self, ctx, "call", args)
-  if not exchange and err.code ~= "no_token" then return nil, err end
-  local token, token_err, renewed = fresh.token(2, self, ctx)
-  if not token then return nil, token_err end
-  if token ~= before then exchange = nil end
-  for attempt = renewed and 2 or 1, 2 do -- one renewal a call
-    if not exchange then
-      exchange, err = perform.begin(2, self, ctx, "call", args)
-      if not exchange then return nil, err end
-    end
-    local response, failure, raw, latency = perform.run(ctx, exchange)
-    exchange = nil
-    emit(self, ctx, "called", "call", failure, latency)
-    if response or not failure.token_refused or attempt == 2 then return response, failure end
-    if not refreshable(self) then return raw end
-    local other, renew_err = fresh.token(2, self, ctx, token)
-    if not other then return nil, renew_err end
-  end
-end
+Session.call = call.call
 
 local function forget(session, ctx)
   inside.forget(session)
@@ -200,7 +161,8 @@ local function forget(session, ctx)
   return true
 end
 
---- Gives the tokens up, at the provider where it has a way to (eHealth /auth/logout, RFC 7009), and forgets them.
+--- Gives the tokens up, at the provider where it has a way to (eHealth /auth/logout, RFC 7009), and forgets them. A refusal leaves them.
+--- Raises for an unknown argument and a force that is no boolean.
 ---@param args? { force?: boolean }  force: forget in any case
 ---@return true|nil
 ---@return string|healthauth.Error|nil  "local" when only forgotten here
@@ -218,7 +180,7 @@ function Session:logout(args)
     if exchange then
       local _, latency
       ok, err, _, latency = perform.run(ctx, exchange)
-      emit(self, ctx, ok and "logged_out" or "refused", "logout", err, latency)
+      events.ended(self, ctx, ok and "logged_out" or "refused", "logout", err, latency)
     end
     if not ok and not force then return nil, err end
   end
@@ -228,10 +190,10 @@ function Session:logout(args)
   return true, "local"
 end
 
---- Adopts a set of tokens and saves it over what the store has; without argument loads it from the store.
+--- Adopts a set of tokens and saves it over what the store has; without argument loads it from the store. All or nothing. No value raises.
 ---@param ... healthauth.Tokens
 ---@return true|nil
----@return healthauth.Error?
+---@return healthauth.Error?  token_malformed, no_token, or the store's
 function Session:restore(...)
   local ctx = of(self)
   if select("#", ...) > 0 then
@@ -264,42 +226,4 @@ function Session:restore(...)
   }
 end
 
--- The compiled declaration of one of our own providers; nil when there is none of that name.
-local function provider_named(name)
-  local provider = compiled[name]
-  if not provider and name:match "^[%l_]+$" then
-    local ok, declaration = pcall(require, "healthauth.providers." .. name)
-    if not ok then return nil end
-    provider = core.provider(declaration)
-    compiled[name] = provider
-  end
-  return provider
-end
-
---- Opens a session; a programmer's mistake raises at the caller's position.
----@param level integer
----@param provider healthauth.Provider|string
----@param options healthauth.Options
----@return healthauth.Session|nil, healthauth.Error?
-function M.open(level, provider, options)
-  if type(provider) == "string" then
-    provider = provider_named(provider)
-    if not provider then error("session: no provider of healthauth's has that name", level + 1) end
-  end
-  local ok, session, err = pcall(core.session, provider, options)
-  if not ok then error(session, level + 1) end
-  if not session then return nil, err end
-  local ctx = of(session)
-  local objection = context.objection(ctx, options)
-  if objection then
-    session:close()
-    error(objection, level + 1)
-  end
-  vault.prepare(session, ctx)
-  return session
-end
-
---- Our own provider of that name, compiled once; nil when there is none.
-M.provider_named = provider_named
-
-return M
+return Session

@@ -75,6 +75,12 @@ function jobs.touch(key)
   print(record or err or "nothing")
 end
 
+-- Saves what was not there.
+function jobs.begin(key, record)
+  assert(store:save(key, record))
+  print((store:load(key)))
+end
+
 -- Takes a lease and stays.
 function jobs.hold(key, ttl)
   assert(store:acquire(key, tonumber(ttl)))

@@ -9,13 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "sqlite_parts.h"
 
-enum { APPLICATION_ID = 0x68617574, SCHEMA_VERSION = 1 };
+enum { APPLICATION_ID = 0x68617574, SCHEMA_VERSION = 1, PAUSE_MS = 5 };
+
+static const struct timespec PAUSE = { 0, PAUSE_MS * 1000 * 1000 }; /* between two tries for a lock that SQLite does not wait for */
 
 static const char SCHEMA[] =
   "CREATE TABLE records (key BLOB PRIMARY KEY NOT NULL, record BLOB NOT NULL, version TEXT NOT NULL);"
@@ -172,12 +175,54 @@ static enum ha_sqlite_code real_path(struct ha_sqlite *s, char out[PATH_MAX]) {
   return HA_SQLITE_OK;
 }
 
-static enum ha_sqlite_code make_file(struct ha_sqlite *s, const char *path) {
-  int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (fd < 0) return errno == EEXIST ? HA_SQLITE_OK : ha_sqlite_fail_errno(s, errno, "making the store file");
-  (void)fchmod(fd, S_IRUSR | S_IWUSR); /* a umask may have taken too much */
-  (void)close(fd);
+/* The lock of the folder, or -1 where there is none to be had; HA_SQLITE_UNAVAILABLE when another keeps it. */
+static enum ha_sqlite_code lock_folder(struct ha_sqlite *s, const char *path, int *fd) {
+  char folder[PATH_MAX];
+  size_t n = (size_t)(strrchr(path, '/') - path) + 1;
+  int waited = 0;
+  memcpy(folder, path, n);
+  folder[n] = '\0';
+  *fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*fd < 0) return errno == EACCES ? HA_SQLITE_OK : ha_sqlite_fail_errno(s, errno, "store directory");
+  while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+    bool held = errno == EWOULDBLOCK, again = errno == EINTR;
+    if (again) continue;
+    if (!held || waited > s->busy_ms) {
+      (void)close(*fd);
+      *fd = -1;
+      return held ? ha_sqlite_fail(s, HA_SQLITE_UNAVAILABLE, "making the store file", "another process is at it") : HA_SQLITE_OK;
+    }
+    (void)nanosleep(&PAUSE, NULL);
+    waited += PAUSE_MS;
+  }
   return HA_SQLITE_OK;
+}
+
+/* Where only the file itself was removed, the shared memory beside it is still used by those who have the old file open: SQLite would not
+ * open a new file with it. (It removes the old log and journal by itself.) What is no file of ours is left for look_all to refuse. */
+static void remove_left_over(struct ha_sqlite *s, const char *path) {
+  char other[PATH_MAX + 16];
+  (void)snprintf(other, sizeof other, "%s-shm", path);
+  if (look(s, other) == HA_SQLITE_OK) (void)unlink(other);
+}
+
+/* Under the folder's lock nobody else makes the file, so what lies beside no file is nobody's. */
+static enum ha_sqlite_code make_file(struct ha_sqlite *s, const char *path) {
+  int folder, fd;
+  enum ha_sqlite_code code = lock_folder(s, path, &folder);
+  if (code != HA_SQLITE_OK) return code;
+  code = look(s, path);
+  if (code == HA_SQLITE_NONE) {
+    if (folder >= 0) remove_left_over(s, path);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    code = fd >= 0 || errno == EEXIST ? HA_SQLITE_OK : ha_sqlite_fail_errno(s, errno, "making the store file");
+    if (fd >= 0) {
+      (void)fchmod(fd, S_IRUSR | S_IWUSR); /* a umask may have taken too much */
+      (void)close(fd);
+    }
+  }
+  if (folder >= 0) (void)close(folder);
+  return code;
 }
 
 /* --- opening --- */
@@ -195,13 +240,12 @@ static int take_wal(void *out, int columns, char **text, char **names) {
 }
 
 static int use_wal(struct ha_sqlite *s) {
-  const struct timespec pause = { 0, 5 * 1000 * 1000 };
   bool wal = false;
   int waited, rc = SQLITE_OK;
-  for (waited = 0; waited <= s->busy_ms; waited += 5) { /* sqlite's busy handler is not asked for this change of mode */
+  for (waited = 0; waited <= s->busy_ms; waited += PAUSE_MS) { /* sqlite's busy handler is not asked for this change of mode */
     rc = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", take_wal, &wal, NULL);
     if ((rc & 0xff) != SQLITE_BUSY) break;
-    (void)nanosleep(&pause, NULL);
+    (void)nanosleep(&PAUSE, NULL);
   }
   if (rc == SQLITE_OK && !wal) rc = sqlite3_db_readonly(s->db, "main") == 1 ? SQLITE_READONLY : SQLITE_CANTOPEN;
   return rc;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -56,6 +57,18 @@ int sqlite3_file_control(sqlite3 *db, const char *name, int what, void *p) {
   rc = next(db, name, what, p);
   if (what == SQLITE_FCNTL_HAS_MOVED && moved) *(int *)p = 1;
   return rc;
+}
+
+static int lock_errno, locks; /* the first lock of a folder fails with it */
+
+int flock(int fd, int how) {
+  int (*next)(int, int);
+  if (locks++ == 0 && lock_errno != 0) {
+    errno = lock_errno;
+    return -1;
+  }
+  FAULTS_NEXT(next, "flock");
+  return next(fd, how);
 }
 
 /* Before the nth statement of an opening, another opens the same file, as another process would. */
@@ -221,6 +234,51 @@ static void impatient(void) {
   ha_sqlite_free(&s);
 }
 
+/* ---- a file that is made beside what an old one left ---- */
+
+static bool there(const char *name) {
+  struct stat st;
+  return lstat(name, &st) == 0;
+}
+
+static void left_over(void) {
+  static const struct { int number; bool removed; int locks; } refusals[] = {{0, true, 1}, {EINTR, true, 2}, {ENOLCK, false, 1}, {EINVAL, false, 1}};
+  struct ha_sqlite s;
+  char shared[200], kept[200]; /* a second name, so that its number is not given out again */
+  size_t i;
+  int folder;
+  CHECK_CASE("left over");
+  (void)snprintf(shared, sizeof shared, "%s-shm", file_path);
+  (void)snprintf(kept, sizeof kept, "%s-kept", file_path);
+  CHECK_EQ_INT(ha_sqlite_init(&s, file_path, 20, 0), HA_SQLITE_OK);
+  for (i = 0; i < sizeof refusals / sizeof *refusals; i++) { /* where folders cannot be locked nothing is removed */
+    struct stat before, after;
+    file_unlink();
+    CHECK_EQ_INT(act(&s, LOAD), HA_SQLITE_NONE);
+    CHECK(stat(shared, &before) == 0 && link(shared, kept) == 0 && unlink(file_path) == 0);
+    lock_errno = refusals[i].number;
+    locks = 0;
+    CHECK_EQ_INT(act(&s, LOAD), HA_SQLITE_NONE);
+    lock_errno = 0;
+    CHECK_EQ_INT(locks, refusals[i].locks);
+    CHECK(stat(shared, &after) == 0 && (before.st_ino != after.st_ino) == refusals[i].removed);
+    ha_sqlite_drop(&s);
+    CHECK(unlink(kept) == 0);
+  }
+  file_unlink();
+  CHECK(symlink("elsewhere", shared) == 0); /* not ours: refused, not removed */
+  CHECK_EQ_INT(act(&s, LOAD), HA_SQLITE_INSECURE);
+  CHECK(there(shared));
+  file_unlink();
+  folder = open(file_root, O_RDONLY | O_CLOEXEC);
+  CHECK(folder >= 0 && flock(folder, LOCK_EX) == 0); /* another makes the file */
+  CHECK_EQ_INT(act(&s, LOAD), HA_SQLITE_UNAVAILABLE);
+  CHECK(strstr(s.message, "another process") != NULL && !there(file_path));
+  CHECK(close(folder) == 0);
+  CHECK_EQ_INT(act(&s, LOAD), HA_SQLITE_NONE);
+  ha_sqlite_free(&s);
+}
+
 /* ---- paths ---- */
 
 static void paths(void) {
@@ -247,9 +305,9 @@ static void paths(void) {
   }
   faults_errno = ENOENT; /* gone when it is looked at, and again after it was made */
   file_unlink();
-  faults_start(3);
+  faults_start(5); /* between them: looked at under the folder's lock, and its left-over */
   CHECK_EQ_INT(act(&s, LOAD), HA_SQLITE_UNAVAILABLE);
-  CHECK(faults_stop() == 3 && strstr(s.message, "vanished") != NULL);
+  CHECK(faults_stop() == 5 && strstr(s.message, "vanished") != NULL);
   moved = true; /* another stands in its place since it was opened */
   CHECK_EQ_INT(act(&s, LOAD), HA_SQLITE_UNAVAILABLE);
   CHECK(s.db == NULL && strstr(s.message, "was replaced") != NULL);
@@ -325,6 +383,7 @@ int main(void) {
   meanings();
   made_twice();
   impatient();
+  left_over();
   paths();
   forks();
   file_remove();

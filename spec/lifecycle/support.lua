@@ -73,14 +73,16 @@ end
 ---@param name string         a provider of ours
 ---@param clock table         { now = number }
 ---@param events table        gets what on_event is told
----@param more? table         further options, or others
+---@param more? table         further options, or others; false takes one away
 function M.open(name, clock, store, events, transport, more)
   local given = {
     base_url = "https://provider.example", client_id = "client", transport = transport, clock = function() return clock.now end,
     store = store, key = "patient-1", on_event = function(e) events[#events + 1] = e end,
   }
-  if name == "ehealth" then given.client_secret = "secret" end
-  for k, v in pairs(more or {}) do given[k] = v end
+  if name ~= "pkb" then given.client_secret = "secret" end
+  for k, v in pairs(more or {}) do
+    if v == false then given[k] = nil else given[k] = v end
+  end
   return assert(healthauth[name](given))
 end
 

@@ -20,16 +20,7 @@ before_each(function()
   provider = support.provider(clock)
 end)
 
-local function open(more, name)
-  local given = {
-    base_url = "https://provider.example", client_id = "client", transport = provider, clock = function() return clock.now end,
-    store = store, key = "patient-1", on_event = function(e) events[#events + 1] = e end,
-  }
-  for k, v in pairs(more or {}) do
-    if v == false then given[k] = nil else given[k] = v end
-  end
-  return assert(healthauth[name or "pkb"](given))
-end
+local function open(more, name) return support.open(name or "pkb", clock, store, events, provider, more) end
 local function alone(tokens, more)
   local all = { store = false, key = false, tokens = tokens }
   for k, v in pairs(more or {}) do all[k] = v end

@@ -39,6 +39,8 @@ local SERVER = [[
   location = /count { content_by_lua_block { cases.count(shared_dict { name = "records" }) } }
   location = /do { content_by_lua_block { cases.once(shared_dict { name = "records" }) } }
   location = /tight { content_by_lua_block { cases.once(shared_dict { name = "tight" }) } }
+  location = /stopped { content_by_lua_block { cases.stopped(function() return shared_dict { name = "records" } end) } }
+  location = /kept_busy { content_by_lua_block { cases.kept_busy(shared_dict { name = "records" }) } }
   location = /init { content_by_lua_block { ngx.print(type(at_init_saved)) } }
   location = /missing { content_by_lua_block { ngx.print(raised { name = "no such" }) } }
   location = /nameless { content_by_lua_block { ngx.print(raised {}) } }
@@ -84,6 +86,12 @@ describe("the shared_dict store", function()
       end
       equal(1, leases)
     end
+  end)
+
+  it("gives a lease its whole life, also in a worker that was kept busy", function() equal("true", (server:text "/kept_busy")) end)
+
+  it("loses no record to a worker that was stopped in the middle of a save or delete, and goes on when others have the lock", function()
+    equal("ok", (server:text "/stopped"))
   end)
 
   it("frees the lease of a killed worker after its life", function()

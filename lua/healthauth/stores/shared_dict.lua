@@ -48,10 +48,12 @@ local function count(self)
 end
 
 -- The short lock of a key; id proves whose it is. wait: whether others' microseconds may be slept away.
+-- nginx counts lives from the time that a worker has cached: in one that was kept busy, lock and lease would be over before their time.
 local function lock(self, key, wait)
   local name = "ha:k:" .. key
   local id, err = common.id()
   if not id then return nil, err end
+  ngx.update_time()
   local deadline, tries = core.monotonic() + 2 * LOCK_TTL, 0
   local can_sleep = wait and SLEEPING[ngx.get_phase()]
   while true do
@@ -66,9 +68,14 @@ local function lock(self, key, wait)
   end
 end
 
+-- Whether the lock is still ours. Asked before each step that another's swap could suffer from: a worker that was stopped in the middle and
+-- goes on finds that others have worked meanwhile.
+local function ours(self, key, id)
+  return self.dict:get("ha:k:" .. key) == id
+end
+
 local function unlock(self, key, id)
-  local name = "ha:k:" .. key
-  if self.dict:get(name) == id then self.dict:delete(name) end
+  if ours(self, key, id) then self.dict:delete("ha:k:" .. key) end
 end
 
 local function split(pointer)
@@ -93,8 +100,8 @@ function methods:load(key)
   return common.fail("record_invalid", "the record of this key was evicted or overwritten by other users of the zone")
 end
 
--- Under the lock. -> version | nil, code or nil, why
-local function swap(self, key, record, expected)
+-- Under the lock that `mine` proves. -> version | nil, why
+local function swap(self, key, record, expected, mine)
   local dict = self.dict
   local pointer = dict:get("ha:p:" .. key)
   local slot, current = nil, nil
@@ -107,10 +114,12 @@ local function swap(self, key, record, expected)
   local version = string.format("%016.0f-%s", number, id)
   local free = slot == "0" and "1" or "0"
   local name = "ha:" .. free .. ":" .. key
+  if not ours(self, key, mine) then return nil, "busy" end
   dict:delete(name)
   local ok
   ok, why = dict:safe_add(name, version .. record)
   if not ok then return nil, why end
+  if not ours(self, key, mine) then return nil, "busy" end
   if slot then
     ok, why = dict:safe_set("ha:p:" .. key, free .. version) -- same size: in place
   else
@@ -120,7 +129,7 @@ local function swap(self, key, record, expected)
     dict:delete(name)
     return nil, why
   end
-  if slot then dict:delete("ha:" .. slot .. ":" .. key) end
+  if slot and ours(self, key, mine) then dict:delete("ha:" .. slot .. ":" .. key) end
   return version
 end
 
@@ -134,7 +143,7 @@ function methods:save(key, record, expected_version)
   local id, why = lock(self, key, true)
   if not id then return full(why) end
   local version
-  version, why = swap(self, key, record, expected_version)
+  version, why = swap(self, key, record, expected_version, id)
   unlock(self, key, id)
   if version then return version end
   if why == "conflict" then return common.fail("conflict", "the record was changed by another") end
@@ -171,10 +180,10 @@ function methods:release(lease)
   local mine, why = lock(self, lease.key, true)
   if not mine then return full(why) end
   local name = "ha:l:" .. lease.key
-  local ours = self.dict:get(name) == lease.id
-  if ours then self.dict:delete(name) end
+  local held = self.dict:get(name) == lease.id
+  if held then self.dict:delete(name) end
   unlock(self, lease.key, mine)
-  return ours
+  return held
 end
 
 --- Removes a record; true also when there was none.
@@ -184,9 +193,11 @@ function methods:delete(key)
   common.enter(self, key)
   local id, why = lock(self, key, true)
   if not id then return full(why) end
+  if not ours(self, key, id) then return full "busy" end
   self.dict:delete("ha:p:" .. key)
-  self.dict:delete("ha:0:" .. key)
-  self.dict:delete("ha:1:" .. key)
+  for slot = 0, 1 do
+    if ours(self, key, id) then self.dict:delete("ha:" .. slot .. ":" .. key) end
+  end
   unlock(self, key, id)
   return true
 end

@@ -52,7 +52,10 @@ function Session:authorize_url(args)
   copy.now = context.now(ctx)
   if ctx.credentials then
     local values, err = context.credentials(self, ctx)
-    if not values then return nil, err end
+    if not values then
+      err.operation = "authorize_url"
+      return nil, err
+    end
     copy.credentials = values
   end
   local ok, url, second = pcall(core.authorize_url, self, copy)

@@ -98,6 +98,24 @@ describe("authorize_url", function()
     end
   end)
 
+  it("puts no state where it would not come back, or come twice", function()
+    for _, uri in ipairs { "https://me.example/cb#part", "https://me.example/cb?a=b#part", "https://me.example/cb?state=mine",
+      "https://me.example/cb?a=b&st%61te=", "https://me.example/cb?state=a&state=b" } do
+      local url, err = open():authorize_url { redirect_uri = uri, state_in_redirect = true }
+      assert.is_nil(url, uri)
+      assert.same({ "argument", "redirect_uri_malformed", "not_sent" }, { err.kind, err.code, err.outcome })
+    end
+    assert.is_truthy(open():authorize_url { redirect_uri = "https://me.example/cb?estate=x&b", state_in_redirect = true })
+  end)
+
+  it("whose credentials cannot be had says so", function()
+    local session = open { client_id = function() return nil end }
+    local url, err = session:authorize_url()
+    assert.is_nil(url)
+    assert.same({ "argument", "credential_failed", "fix_credentials", "not_sent", "pkb", "authorize_url" },
+      { err.kind, err.code, err.action, err.outcome, err.provider, err.operation })
+  end)
+
   it("raises for wrong names and types, and answers nil, err for values", function()
     local session = open()
     for _, args in ipairs { 5, "x", true } do assert.is_string(support.raised_here(function() session:authorize_url(args) end)) end

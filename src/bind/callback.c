@@ -244,6 +244,22 @@ static void state_into_redirect(lua_State *L, struct lha_exchange *x, const stru
   lua_pop(L, 1);
 }
 
+/* Whether a state put behind the redirect_uri comes back, once: a fragment stays in the browser, and a second state would be refused. */
+static bool takes_state(lua_State *L, const struct ha_secret *uri) {
+  struct ha_query q;
+  enum ha_query_fault fault;
+  size_t n;
+  bool taken;
+  if (memchr(uri->data, '#', uri->len)) return false;
+  if (!memchr(uri->data, '?', uri->len)) return true;
+  ha_query_init(&q);
+  fault = ha_query_parse(&q, uri->data, uri->len);
+  taken = fault == HA_QUERY_FINE && ha_query_get(&q, "state", &n) != NULL;
+  ha_query_free(&q);
+  if (fault == HA_QUERY_NOMEM) luaL_error(L, "not enough memory");
+  return !taken && fault != HA_QUERY_REPEATED;
+}
+
 static void challenge(lua_State *L, const struct ha_secret *verifier, struct ha_buf *out) {
   unsigned char digest[HA_SHA256_SIZE];
   if (!ha_sha256(verifier->data, verifier->len, digest)) luaL_error(L, "SHA-256 failed");
@@ -320,6 +336,8 @@ int lha_authorize_function(lua_State *L) {
   if (lha_template_value(x, &named, &value) == HA_OK && value != &x->scope) lha_must(L, ha_secret_set(&x->scope, value->data, value->len));
   if (in_redirect && !x->redirect_uri.data)
     return lha_refuse(L, x, "argument", "redirect_uri_missing", "state_in_redirect needs a redirect_uri", "not_sent", "fix_request");
+  if (in_redirect && !takes_state(L, &x->redirect_uri))
+    return lha_refuse(L, x, "argument", "redirect_uri_malformed", "the redirect_uri has a fragment or a state of its own", "not_sent", "fix_request");
   state = &x->fresh.name;
   if (!random_text(L, STATE_BYTES, state) ||
       ((s->pkce == 1 || (s->pkce == -1 && p->authorize->pkce)) && !random_text(L, VERIFIER_BYTES, &x->verifier)))

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Under a locale that writes 1,5 for 1.5 numbers are read and written as ever, through libcurl, in records and in exact answers.
--- The locale is made here, with the C library's own localedef: no machine needs to have one.
+-- Under a locale that writes 1,5 for 1.5 numbers are read and written as ever, through libcurl, in records and in exact answers;
+-- under one in which I is not the capital of i (Turkish), names of headers are compared as ever.
+-- The locales are made here, with the C library's own localedef: no machine needs to have one.
 
 local process = require "spec.support.process"
 local run = require "spec.hostile.run"
@@ -23,6 +24,46 @@ decimal_point ","
 thousands_sep "."
 grouping 3;3
 END LC_NUMERIC
+]]
+
+-- The letters of ASCII, all of them in both cases but i.
+local function letters()
+  local map, upper, lower, both = {}, {}, {}, {}
+  for byte = 33, 126 do map[#map + 1] = ("<U%04X> /x%02x C%d"):format(byte, byte, byte) end
+  for byte = 65, 90 do
+    local big, small = ("<U%04X>"):format(byte), ("<U%04X>"):format(byte + 32)
+    upper[#upper + 1], lower[#lower + 1] = big, small
+    if byte ~= 73 then both[#both + 1] = "(" .. big .. "," .. small .. ")" end
+  end
+  local ctype = "comment_char %%\nescape_char /\nLC_CTYPE\nupper %s\nlower %s\ntolower %s\nEND LC_CTYPE\n"
+  local characters = CHARACTERS:gsub("<U002C>.*\nEND", table.concat(map, "\n") .. "\nEND")
+  return characters,
+    ctype:format(table.concat(upper, ";"), table.concat(lower, ";"), table.concat(both, ";"))
+end
+
+-- What is refused in another case as in its own, and what a trace hides.
+local NAMES = [[
+assert(os.setlocale("noi", "ctype") == "noi")
+local healthauth, mask = require "healthauth", require "healthauth.mask"
+local function fine(change)
+  local options = { base_url = "http://localhost", client_id = "me", client_secret = "secret", api_key = "key" }
+  for name, value in pairs(change) do options[name] = value end
+  return (pcall(healthauth.ehealth, options))
+end
+local function declared(headers)
+  local exchange = { path = "/t", auth = "basic", tokens = "oauth", headers = headers }
+  return (pcall(healthauth.provider, { name = "x", options = { client_id = {}, client_secret = {} }, operations = { exchange = exchange } }))
+end
+local out = { ("AI"):lower() }
+if _VERSION == "Lua 5.1" then out[1] = "aI" end -- LuaJIT does not ask the C library
+for _, name in ipairs { "CONNECTION", "AUTHORIZATION", "COOKIE", "X-REQUEST-ID", "API-KEY" } do
+  out[#out + 1] = tostring(fine { headers = { [name] = "x" } })
+end
+out[#out + 1] = tostring(fine { headers = { ["X-OTHER-THING"] = "x" } })
+out[#out + 1] = tostring(declared { AUTHORIZATION = "x" })
+out[#out + 1] = tostring(declared { ["X-OTHER-THING"] = "x" })
+out[#out + 1] = mask.new():header("AUTHORIZATION", "word")
+io.write(table.concat(out, " "))
 ]]
 
 local BODY = '{"access_token":"a","token_type":"Bearer","expires_in":6e2,"refresh_token":"b","ratio":1.5,"small":-2.5e-3,"big":1234567.25}'
@@ -66,7 +107,7 @@ end
 io.write(table.concat(out, "\n"))
 ]]
 
-describe("a locale with a decimal comma", function()
+describe("a locale", function()
   local folder, hostile
 
   setup(function()
@@ -76,6 +117,11 @@ describe("a locale with a decimal comma", function()
     -- localedef warns of the categories that are left out, and says so by its status
     process.run { "localedef", "--no-archive", "-c", "-f", folder .. "/characters", "-i", folder .. "/numbers", folder .. "/comma" }
     assert(process.read(folder .. "/comma/LC_NUMERIC"), "the locale could not be made")
+    local map, ctype = letters()
+    process.write(folder .. "/letters", map)
+    process.write(folder .. "/ctype", ctype)
+    process.run { "localedef", "--no-archive", "-c", "-f", folder .. "/letters", "-i", folder .. "/ctype", folder .. "/noi" }
+    assert(process.read(folder .. "/noi/LC_CTYPE"), "the locale could not be made")
     hostile = run.start(CASES)
   end)
 
@@ -96,17 +142,21 @@ describe("a locale with a decimal comma", function()
     return out
   end
 
-  it("is one in which the C library itself writes a comma", function()
+  it("with a decimal comma is one in which the C library itself writes a comma", function()
     local status, out = process.run({ "printf", "%.1f", "1,5" }, { LOCPATH = folder, LC_ALL = false, LC_NUMERIC = "comma" })
     assert.same({ 0, "1,5" }, { status, out })
   end)
 
-  it("changes no number in answers, records and JSON, and is left in place", function()
+  it("with a decimal comma changes no number in answers, records and JSON, and is left in place", function()
     local lines = {}
     for line in go(CHILD, hostile:url("http", "/case/numbers"), folder .. "/tokens.db"):gmatch "[^\n]+" do lines[#lines + 1] = line end
     assert.same({
       "[1700000600,1.5,-0.0025,1234567.25]", "[1700000600,1.5,-0.0025,1234567.25]", "[1.5,0.1,0.01,100]", '[true,"comma"]',
       '["C",1.5,2.5,-0.5]', '["comma",1.5,2.5,-0.5]', '["C",1.5,2.5,-0.5]', '["comma",1.5,2.5,-0.5]',
     }, lines)
+  end)
+
+  it("in which I is not the capital of i changes nothing in how names are compared", function()
+    assert.equal("aI false false false false false true false true [secret-1]", go(NAMES))
   end)
 end)

@@ -21,8 +21,12 @@ local HARMLESS = { id = true, clientid = true, userid = true, appid = true, requ
 local LONG = 16     -- an unknown value of so many token bytes is taken for a secret
 local MEMORABLE = 6 -- what is shorter is masked in its place only, not wherever the same letters come
 
+-- Not string.lower: it follows the locale, and in a Turkish one AUTHORIZATION has no i.
+local LOWER = { ["-"] = "", _ = "" }
+for byte = 65, 90 do LOWER[string.char(byte)] = string.char(byte + 32) end
+
 local function plain(name)
-  return (name:lower():gsub("[-_]", ""))
+  return (name:gsub("[A-Z_-]", LOWER))
 end
 
 local function tells_secret(name, extra)
@@ -214,7 +218,7 @@ function Masker:header(name, value)
     local scheme, rest = value:match("^(%a+) +(%S+)$")
     if scheme then
       local shown = scheme .. " " .. self:placeholder(rest)
-      if scheme:lower() == "basic" then -- the password is remembered by itself too
+      if plain(scheme) == "basic" then -- the password is remembered by itself too
         local said = core.base64url_decode((rest:gsub("%+", "-"):gsub("/", "_"):gsub("=+$", ""))) or ""
         self:placeholder(core.percent_decode(said:match "^[^:]*:(.*)$" or "", true) or "")
       end

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
 #include "declare.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-#include "base/secret.h"
+#include "base/message.h"
 
 int lha_declare_bad(const struct lha_cursor *c, const char *member, const char *what) {
   const char *dot = c->path[0] && member ? "." : "";
@@ -186,7 +184,7 @@ int lha_declare_keys(const struct lha_cursor *c) {
 bool lha_header_declared(const struct lha_fields *headers, const char *name) {
   int i;
   for (i = 0; i < headers->count; i++)
-    if (strcasecmp(headers->list[i].name, name) == 0) return true;
+    if (ha_same_word(headers->list[i].name, headers->list[i].name_len, name, strlen(name))) return true;
   return false;
 }
 

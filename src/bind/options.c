@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
 #include "options_reader.h"
 
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/utf8.h"

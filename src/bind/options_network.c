@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* options_network.c - the options about the way to a server: endpoints, TLS, proxy, headers, origins. */
-#define _POSIX_C_SOURCE 200809L
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/codec.h"
+#include "base/message.h"
 #include "bytes.h"
 #include "options_reader.h"
 
@@ -119,7 +118,7 @@ static bool proxy_credentials_fine(lua_State *L, const char *p, size_t n) {
 
 /* http[s]://[user:password@]host:port with nothing behind it. */
 static bool read_proxy(lua_State *L, const char *p, size_t n, bool *loopback) {
-  const char *scheme = n > 8 && strncasecmp(p, "https://", 8) == 0 ? "https://" : n > 7 && strncasecmp(p, "http://", 7) == 0 ? "http://" : NULL;
+  const char *scheme = n > 8 && ha_same_word(p, 8, "https://", 8) ? "https://" : n > 7 && ha_same_word(p, 7, "http://", 7) ? "http://" : NULL;
   const char *at;
   size_t skip, i;
   struct ha_buf *bare;
@@ -191,7 +190,7 @@ void lha_option_proxy_way(const struct lha_reader *r) {
 
 static bool word_in(const char *const *list, const char *name, size_t n) {
   for (; *list; list++)
-    if (strlen(*list) == n && strncasecmp(*list, name, n) == 0) return true;
+    if (ha_same_word(*list, strlen(*list), name, n)) return true;
   return false;
 }
 
@@ -207,11 +206,11 @@ bool lha_header_is_ours(const struct lha_provider *p, const char *name, size_t n
   int i, verb;
   if (lha_header_reserved(name, n) || word_in(OURS, name, n)) return true;
   for (i = 0; i < p->headers.count; i++)
-    if (p->headers.list[i].name_len == n && strncasecmp(p->headers.list[i].name, name, n) == 0) return true;
+    if (ha_same_word(p->headers.list[i].name, p->headers.list[i].name_len, name, n)) return true;
   for (verb = 0; verb < LHA_OPERATIONS; verb++)
     for (i = 0; p->operations[verb] && i < p->operations[verb]->headers.count; i++) {
       const struct lha_field *f = &p->operations[verb]->headers.list[i];
-      if (f->name_len == n && strncasecmp(f->name, name, n) == 0) return true;
+      if (ha_same_word(f->name, f->name_len, name, n)) return true;
     }
   return false;
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* request.c - builds the request of an exchange from the provider's declaration, and shows it as the plain table of DESIGN 2.3. */
-#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/codec.h"
 #include "base/json.h"

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
 #include "tokens.h"
 
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/message.h"
 #include "base/utf8.h"
 #include "bytes.h"
 #include "json_value.h"
@@ -163,7 +162,7 @@ const char *lha_tokens_read(lua_State *L, int index, struct lha_tokens *t, const
   if (!read_text(L, index, "token_type", true, 64, &t->type) || !read_text(L, index, "scope", false, LHA_SCOPE_MAX, &t->scope) ||
       !read_text(L, index, "name", false, 256, &t->name))
     return "token_malformed";
-  if (t->type.data && !(t->type.len == 6 && strncasecmp(t->type.data, "bearer", 6) == 0)) {
+  if (t->type.data && !ha_same_word(t->type.data, t->type.len, "bearer", 6)) {
     *why = "token_type is not Bearer";
     return "token_malformed";
   }

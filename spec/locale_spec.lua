@@ -52,7 +52,8 @@ local function fine(change)
 end
 local function declared(headers)
   local exchange = { path = "/t", auth = "basic", tokens = "oauth", headers = headers }
-  return (pcall(healthauth.provider, { name = "x", options = { client_id = {}, client_secret = {} }, operations = { exchange = exchange } }))
+  local options = { client_id = {}, client_secret = {} }
+  return (pcall(healthauth.provider, { name = "x", options = options, operations = { exchange = exchange } }))
 end
 local out = { ("AI"):lower() }
 if _VERSION == "Lua 5.1" then out[1] = "aI" end -- LuaJIT does not ask the C library

@@ -344,6 +344,7 @@ int lha_authorize_function(lua_State *L) {
     return lha_refuse(L, x, "argument", "random_failed", "the system gives no random bytes", "not_sent", "retry");
   if (in_redirect) state_into_redirect(L, x, state);
   code = lha_endpoint_url(L, x, "authorize", p->authorize->path, &why);
+  (void)lha_session_live(L, 1); /* a finaliser may have closed it */
   if (code) return lha_refuse(L, x, "argument", code, why, "not_sent", "fix_request");
   url = &x->url;
   url->max = 4 * HA_URL_MAX;
@@ -364,5 +365,6 @@ int lha_authorize_function(lua_State *L) {
   lha_pushnumber(L, floor(x->now) + PENDING_LIFE);
   lua_setfield(L, -2, "expires_at");
   lha_exchange_wipe(x);
+  (void)lha_session_live(L, 1);
   return 2;
 }

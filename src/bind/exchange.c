@@ -25,20 +25,27 @@ struct lha_exchange *lha_exchange_new(lua_State *L, int session) {
   return x;
 }
 
+static void drop(const struct lha_exchange *x, struct ha_buf *b) {
+  if (x->busy) ha_buf_clear(b);
+  else ha_buf_free(b);
+}
+
 void lha_exchange_wipe(struct lha_exchange *x) {
   int i;
   for (i = 0; i < x->argument_count; i++) ha_secret_clear(&x->arguments[i].value);
   for (i = 0; x->credentials && i < x->credential_count; i++) ha_secret_clear(&x->credentials[i]);
-  ha_free(x->credentials, sizeof *x->credentials * (size_t)(x->credential_count + 1));
-  x->credentials = NULL;
+  if (!x->busy) {
+    ha_free(x->credentials, sizeof *x->credentials * (size_t)(x->credential_count + 1));
+    x->credentials = NULL;
+  }
   x->argument_count = 0;
   ha_secret_clear(&x->redirect_uri);
   ha_secret_clear(&x->scope);
   ha_secret_clear(&x->verifier);
   ha_secret_clear(&x->basic);
-  ha_buf_free(&x->url);
-  ha_buf_free(&x->headers);
-  ha_buf_free(&x->body);
+  drop(x, &x->url);
+  drop(x, &x->headers);
+  drop(x, &x->body);
   lha_tokens_clear(&x->fresh);
 }
 
@@ -62,15 +69,21 @@ static int exchange_gc(lua_State *L) {
   struct lha_exchange *x = lha_class_test(L, 1, LHA_EXCHANGE_TYPE);
   if (!x) return 0;
   if (!x->done) outcome_unknown(x);
+  x->busy = false;
   if (x->session) end(x);
   else lha_exchange_wipe(x);
   return 0;
 }
 
+void lha_exchange_open_session(lua_State *L, const struct lha_exchange *x) {
+  const struct lha_provider *p = x->session->provider;
+  if (x->session->closed || !p->ready) luaL_error(L, "%s: the session is closed", p->ready ? p->name : LHA_SESSION);
+}
+
 static struct lha_exchange *live(lua_State *L) {
   struct lha_exchange *x = lha_class_check(L, 1, LHA_EXCHANGE_TYPE);
   if (x->done) luaL_error(L, "the exchange is finished");
-  if (x->session->closed || !x->session->provider->ready) luaL_error(L, "%s: the session is closed", x->session->provider->name);
+  lha_exchange_open_session(L, x);
   return x;
 }
 
@@ -114,7 +127,10 @@ int lha_exchange_begin(lua_State *L) {
   if (changes && s->changing)
     return lha_refuse(L, x, "argument", "exchange_open", "another exchange that may change the tokens is open", "not_sent", "wait");
   code = lha_request_build(L, x, 3, &why);
+  (void)lha_session_live(L, 1); /* a finaliser may have closed it, or begun another exchange, while the request was built */
   if (code) return lha_refuse(L, x, "argument", code, why, "not_sent", action_for(code));
+  if (changes && s->changing)
+    return lha_refuse(L, x, "argument", "exchange_open", "another exchange that may change the tokens is open", "not_sent", "wait");
   lua_settop(L, 4);
   x->done = false; /* no error can come from here on; before, a collected x must not let go of what another holds */
   x->changing = changes;
@@ -125,18 +141,26 @@ int lha_exchange_begin(lua_State *L) {
 /* request(): the plain table to send. */
 static int exchange_request(lua_State *L) {
   struct lha_exchange *x = live(L);
+  bool within = x->busy;
   lua_settop(L, 1);
+  x->busy = true;
   lha_request_push(L, x, 1);
+  x->busy = within;
+  (void)live(L); /* else it may lack the proxy */
   return 1;
 }
 
 /* finish(response): the result of the operation, or nil, err. */
 static int exchange_finish(lua_State *L) {
   struct lha_exchange *x = live(L);
+  bool within = x->busy;
   int n;
   lua_settop(L, 2);
+  x->busy = true;
   n = lha_answer(L, x, 2);
+  x->busy = within;
   end(x);
+  lha_exchange_open_session(L, x); /* what was closed meanwhile hid no secret any more */
   return n;
 }
 
@@ -153,9 +177,10 @@ static int exchange_fail(lua_State *L) {
   struct lha_exchange *x = live(L);
   const char *kind, *outcome, *text;
   struct ha_buf *code;
-  bool before = x->session->refresh_unknown;
+  bool before = x->session->refresh_unknown, within = x->busy;
   size_t n;
   luaL_checktype(L, 2, LUA_TTABLE);
+  x->busy = true;
   let_go(x);
   outcome_unknown(x);
   lua_settop(L, 2);
@@ -181,7 +206,9 @@ static int exchange_fail(lua_State *L) {
     lua_pop(L, 2);
   }
   lua_pop(L, 1);
+  x->busy = within;
   lha_exchange_wipe(x);
+  lha_exchange_open_session(L, x);
   return 2;
 }
 

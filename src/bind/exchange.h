@@ -29,6 +29,7 @@ struct lha_exchange {
   const struct lha_operation *op;  /* NULL for call */
   enum lha_verb verb;
   bool done, changing;
+  bool busy;                       /* a method of it runs: what a finaliser ends meanwhile is wiped, and given back later */
   double now, timeout;
   const char *method;
   char call_method[17];
@@ -48,6 +49,9 @@ void lha_exchange_open(lua_State *L);
 
 /* session:begin(operation, args) -> exchange | nil, err */
 int lha_exchange_begin(lua_State *L);
+
+/* Raises when the exchange's session is closed. A finaliser may have done that while we worked. */
+void lha_exchange_open_session(lua_State *L, const struct lha_exchange *x);
 
 /* An exchange of the session at index, inert and owned by Lua, on the stack; and its end. */
 struct lha_exchange *lha_exchange_new(lua_State *L, int session);

@@ -3,7 +3,7 @@
  * new() -> connection (closed); connection:connect(host, port, ms) or :connect_unix(path, ms) -> true | nil, "unsent", why;
  * connection:command(ms, word, ...) -> reply | nil, "reply", text (the server's error) | nil, "unsent" or "lost", why.
  * A reply is a string, a number, false (Redis' nil) or a list of those; an error inside a list is false too.
- * The reply belongs to the userdata while Lua copies it. */
+ * The reply belongs to a userdata while Lua copies it: one of its own, since a finaliser may use or close the connection meanwhile. */
 #include "class.h"
 
 #include <hiredis/hiredis.h>
@@ -74,7 +74,7 @@ static void push_reply(lua_State *L, const struct redisReply *reply) {
 }
 
 static int connection_command(lua_State *L) {
-  struct ha_redis *r = check(L);
+  struct ha_redis *r = check(L), *kept;
   const char *argv[HA_REDIS_MAX_ARGUMENTS];
   size_t lengths[HA_REDIS_MAX_ARGUMENTS];
   int i, ms = check_timeout(L, 2), argc = lua_gettop(L) - 2;
@@ -84,17 +84,20 @@ static int connection_command(lua_State *L) {
     luaL_checktype(L, i + 3, LUA_TSTRING); /* a number would be changed in place */
     argv[i] = lua_tolstring(L, i + 3, &lengths[i]);
   }
+  kept = lha_class_make(L, sizeof *kept, TYPE); /* never connected */
   code = ha_redis_command(r, argc, argv, lengths, ms);
   if (code != HA_REDIS_OK) return answer(L, r, code);
-  if (r->reply->type == REDIS_REPLY_ERROR) {
+  kept->reply = r->reply;
+  r->reply = NULL;
+  if (kept->reply->type == REDIS_REPLY_ERROR) {
     lua_pushnil(L);
     lua_pushliteral(L, "reply");
-    lua_pushlstring(L, r->reply->str, r->reply->len);
-    ha_redis_wipe(r);
+    lua_pushlstring(L, kept->reply->str, kept->reply->len);
+    ha_redis_wipe(kept);
     return 3;
   }
-  push_reply(L, r->reply);
-  ha_redis_wipe(r);
+  push_reply(L, kept->reply);
+  ha_redis_wipe(kept);
   return 1;
 }
 

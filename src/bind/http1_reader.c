@@ -11,7 +11,8 @@ static const char TYPE[] = "healthauth.http1";
 enum { BODY_LIMIT = 1024 * 1024, HEADER_LIMIT = 64 * 1024, BODY_LIMIT_MAX = 1024 * 1024 * 1024, HEADER_LIMIT_MAX = 256 * 1024 };
 
 struct reader {
-  bool live; /* false: closed, or not made to its end */
+  bool live;    /* false: closed, or not made to its end */
+  bool copying; /* the response is becoming Lua's: a finaliser that closes the reader meanwhile takes nothing away */
   struct ha_http1 http1;
 };
 
@@ -126,10 +127,12 @@ static int reader_reusable(lua_State *L) {
 
 /* {status, headers = {{name, value}, ...}, body [, close_delimited = true]} of a complete response. */
 static int reader_response(lua_State *L) {
-  const struct ha_http1 *h = &live(L)->http1;
+  struct reader *r = live(L);
+  const struct ha_http1 *h = &r->http1;
   const char *p;
   size_t i, n;
   if (!ha_http1_complete(h)) return luaL_error(L, "the response is not complete");
+  r->copying = true;
   lua_settop(L, 1);
   lua_createtable(L, 0, 4); /* 2 */
   lha_pushnumber(L, h->head.status);
@@ -152,13 +155,21 @@ static int reader_response(lua_State *L) {
     lua_rawseti(L, 3, (int)i + 1);
   }
   lua_setfield(L, 2, "headers");
+  r->copying = false;
+  if (!r->live) ha_http1_free(&r->http1);
   return 1;
 }
 
 static int reader_close(lua_State *L) {
   struct reader *r = lha_class_check(L, 1, TYPE);
-  if (r->live) ha_http1_free(&r->http1);
+  if (r->live && !r->copying) ha_http1_free(&r->http1);
   r->live = false;
+  return 0;
+}
+
+static int reader_gc(lua_State *L) {
+  struct reader *r = lha_class_test(L, 1, TYPE);
+  if (r) ha_http1_free(&r->http1);
   return 0;
 }
 
@@ -194,7 +205,7 @@ int lha_http1_reader_function(lua_State *L) {
 }
 
 void lha_http1_reader_open(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__gc", reader_close}, {"__close", reader_close}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", reader_gc}, {"__close", reader_close}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"feed", reader_feed},         {"eof", reader_eof},           {"started", reader_started},  {"extra", reader_extra},       {"headed", reader_headed},
                                      {"reusable", reader_reusable}, {"response", reader_response}, {"close", reader_close},
                                      {NULL, NULL}};

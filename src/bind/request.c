@@ -292,7 +292,7 @@ static void push_tls(lua_State *L, const struct lha_exchange *x, int owned) {
       lua_rawset(L, -4);
     }
     if (x->session->key_password.data) {
-      lua_pushlstring(L, x->session->key_password.data, x->session->key_password.len);
+      lha_secret_push(L, &x->session->key_password);
       lua_setfield(L, -2, "key_password");
     }
     lua_setfield(L, -4, "tls"); /* request, owned, tls */
@@ -339,7 +339,7 @@ void lha_request_push(lua_State *L, const struct lha_exchange *x, int self) {
   lua_setfield(L, -2, "depth");
   lua_setfield(L, -2, "limits");
   if (s->proxy.data) {
-    lua_pushlstring(L, s->proxy.data, s->proxy.len);
+    lha_secret_push(L, &s->proxy);
     lua_setfield(L, -2, "proxy");
   }
   lha_getowned(L, self); /* request, owned of the exchange */

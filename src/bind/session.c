@@ -13,21 +13,19 @@
 
 enum { NEW = 10 }; /* seconds for which a token counts as new, or a tenth of its life */
 
+/* Takes away all that is secret. The two lists and the proxy's block stay until the session is collected: a finaliser of the program's may close it
+ * while a call of ours looks at them. */
 static void wipe(struct lha_session *s) {
   int i;
   for (i = 0; s->options && i < s->option_count; i++) ha_secret_clear(&s->options[i]);
-  ha_free(s->options, sizeof *s->options * (size_t)(s->option_count + 1));
-  s->options = NULL;
   for (i = 0; s->headers && i < s->header_count; i++) {
     ha_secret_clear(&s->headers[i].name);
     ha_secret_clear(&s->headers[i].value);
   }
-  ha_free(s->headers, sizeof *s->headers * (size_t)s->header_count);
-  s->headers = NULL;
   ha_secret_clear(&s->base_url);
   ha_secret_clear(&s->user_agent);
   ha_secret_clear(&s->issuer);
-  ha_secret_clear(&s->proxy);
+  if (s->proxy.data) ha_wipe(s->proxy.data, s->proxy.len);
   ha_secret_clear(&s->key_password);
   lha_tokens_clear(&s->tokens);
   s->has_tokens = false;
@@ -74,7 +72,7 @@ static int fresh_close(lua_State *L) {
 static const char *adopt(lua_State *L, struct lha_session *s, int index, const char **why) {
   struct lha_tokens *fresh = lha_class_make(L, sizeof *fresh, FRESH);
   const char *code = lha_tokens_read(L, index, fresh, why);
-  if (!code) {
+  if (!code && !s->closed) {
     lha_tokens_move(&s->tokens, fresh);
     s->has_tokens = true;
     s->refresh_unknown = false;
@@ -112,6 +110,11 @@ static int session_gc(lua_State *L) {
   if (s) {
     s->closed = true;
     wipe(s);
+    ha_free(s->options, sizeof *s->options * (size_t)(s->option_count + 1));
+    ha_free(s->headers, sizeof *s->headers * (size_t)s->header_count);
+    ha_secret_clear(&s->proxy);
+    s->options = NULL;
+    s->headers = NULL;
   }
   return 0;
 }
@@ -137,6 +140,7 @@ static int session_tokens(lua_State *L) {
   struct lha_session *s = lha_session_live(L, 1);
   if (s->has_tokens) lha_tokens_push(L, &s->tokens);
   else lua_pushnil(L);
+  (void)lha_session_live(L, 1); /* closed meanwhile: it would be half a set */
   return 1;
 }
 
@@ -147,6 +151,7 @@ static int session_adopt(lua_State *L) {
   lua_settop(L, 2);
   if (s->changing) return refuse_tokens(L, s, "restore", "exchange_open", "another exchange that may change the tokens is open");
   code = adopt(L, s, 2, &why);
+  (void)lha_session_live(L, 1);
   if (code) return refuse_tokens(L, s, "restore", code, why);
   lua_pushboolean(L, 1);
   return 1;
@@ -217,7 +222,7 @@ static int session_ready(lua_State *L) {
   double now = luaL_checknumber(L, 2);
   const struct lha_tokens *t = &s->tokens;
   double given = luaL_optnumber(L, 3, 0), margin = early(t, luaL_optnumber(L, 4, 0), lua_isnoneornil(L, 3) ? NULL : &given);
-  if (t->access.data && (!t->expires || now + margin < t->expires_at) && !refresh_token_ages(s, now)) lua_pushlstring(L, t->access.data, t->access.len);
+  if (t->access.data && (!t->expires || now + margin < t->expires_at) && !refresh_token_ages(s, now)) lha_secret_push(L, &t->access);
   else lua_pushnil(L);
   return 1;
 }
@@ -227,7 +232,7 @@ static int session_valid(lua_State *L) {
   struct lha_session *s = lha_session_live(L, 1);
   double now = luaL_checknumber(L, 2);
   const struct lha_tokens *t = &s->tokens;
-  if (t->access.data && (!t->expires || now < t->expires_at)) lua_pushlstring(L, t->access.data, t->access.len);
+  if (t->access.data && (!t->expires || now < t->expires_at)) lha_secret_push(L, &t->access);
   else lua_pushnil(L);
   return 1;
 }
@@ -241,6 +246,7 @@ static int session_export(lua_State *L) {
   } else {
     lua_pushnil(L);
   }
+  (void)lha_session_live(L, 1);
   return 1;
 }
 
@@ -264,9 +270,10 @@ static int session_identity(lua_State *L) {
   struct lha_session *s = lha_session_live(L, 1);
   int client = lha_option_index(s->provider, "client_id", 9);
   lua_pushstring(L, s->provider->name);
-  lua_pushlstring(L, s->base_url.data, s->base_url.len);
-  if (client >= 0 && s->options[client].data) lua_pushlstring(L, s->options[client].data, s->options[client].len);
+  lha_secret_push(L, &s->base_url);
+  if (client >= 0 && s->options[client].data) lha_secret_push(L, &s->options[client]);
   else lua_pushliteral(L, "");
+  (void)lha_session_live(L, 1);
   return 3;
 }
 
@@ -301,7 +308,7 @@ static int session_context(lua_State *L) {
 }
 
 void lha_session_open(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__gc", session_gc}, {"__close", session_gc}, {"__tostring", session_tostring}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", session_gc}, {"__close", session_close}, {"__tostring", session_tostring}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"close", session_close}, {"tokens", session_tokens}, {"begin", lha_exchange_begin}, {NULL, NULL}};
   static const luaL_Reg fresh[] = {{"__gc", fresh_close}, {NULL, NULL}};
   static const luaL_Reg none[] = {{NULL, NULL}};

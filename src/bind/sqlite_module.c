@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_module.c - healthauth.sqlite: the SQLite file of sys/sqlite as a userdata.
  * open(path, busy_ms, max_pages) -> file; its methods answer a value, false for "none" (or "not ours"), or nil, code, message.
- * lua/healthauth/stores/sqlite.lua makes a store of it. Results are in the userdata's own buffers until they are Lua's. */
+ * lua/healthauth/stores/sqlite.lua makes a store of it. Results are in a userdata's buffers until they are Lua's: one of their own, since a
+ * finaliser may use or close the file while they are copied. */
 #include <limits.h>
 #include <string.h>
 
@@ -46,10 +47,26 @@ static int answer(lua_State *L, const struct ha_sqlite *s, enum ha_sqlite_code c
   return 3;
 }
 
-static int push_buffers(lua_State *L, struct ha_sqlite *s, const struct ha_buf *a, const struct ha_buf *b) {
+/* A file that is none, made before the results are there. */
+static struct ha_sqlite *new_results(lua_State *L) { return lha_class_make(L, sizeof(struct ha_sqlite), TYPE); }
+
+static void move(struct ha_buf *to, struct ha_buf *from) {
+  size_t max = from->max;
+  *to = *from;
+  memset(from, 0, sizeof *from);
+  from->max = max;
+}
+
+static void take_results(struct ha_sqlite *to, struct ha_sqlite *s) {
+  move(&to->key, &s->key);
+  move(&to->record, &s->record);
+  move(&to->version, &s->version);
+}
+
+static int push_buffers(lua_State *L, struct ha_sqlite *results, const struct ha_buf *a, const struct ha_buf *b) {
   lua_pushlstring(L, a->data ? a->data : "", a->len);
   if (b) lua_pushlstring(L, b->data ? b->data : "", b->len);
-  ha_sqlite_wipe(s);
+  ha_sqlite_wipe(results);
   return b ? 2 : 1;
 }
 
@@ -57,8 +74,11 @@ static int file_load(lua_State *L) {
   struct ha_sqlite *s = check_open(L);
   size_t klen;
   const char *key = check_text(L, 2, HA_SQLITE_MAX_KEY, &klen);
+  struct ha_sqlite *r = new_results(L);
   enum ha_sqlite_code code = ha_sqlite_load(s, key, klen);
-  return code == HA_SQLITE_OK ? push_buffers(L, s, &s->record, &s->version) : answer(L, s, code);
+  if (code != HA_SQLITE_OK) return answer(L, s, code);
+  take_results(r, s);
+  return push_buffers(L, r, &r->record, &r->version);
 }
 
 static int file_save(lua_State *L) {
@@ -68,10 +88,14 @@ static int file_save(lua_State *L) {
   const char *record = luaL_checklstring(L, 3, &rlen);
   const char *expected = luaL_optlstring(L, 4, NULL, &elen);
   const char *id = check_text(L, 5, HA_SQLITE_MAX_ID, &ilen);
+  struct ha_sqlite *r;
   enum ha_sqlite_code code;
   luaL_argcheck(L, rlen <= HA_SQLITE_MAX_RECORD, 3, "too large");
+  r = new_results(L);
   code = ha_sqlite_save(s, key, klen, record, rlen, expected, elen, id);
-  return code == HA_SQLITE_OK ? push_buffers(L, s, &s->version, NULL) : answer(L, s, code);
+  if (code != HA_SQLITE_OK) return answer(L, s, code);
+  take_results(r, s);
+  return push_buffers(L, r, &r->version, NULL);
 }
 
 static int file_delete(lua_State *L) {
@@ -120,10 +144,14 @@ static int file_next(lua_State *L) {
   struct ha_sqlite *s = check_open(L);
   size_t klen = 0;
   const char *key = luaL_optlstring(L, 2, "", &klen);
+  struct ha_sqlite *r;
   enum ha_sqlite_code code;
   luaL_argcheck(L, klen <= HA_SQLITE_MAX_KEY, 2, "wrong length");
+  r = new_results(L);
   code = ha_sqlite_next(s, key, klen);
-  return code == HA_SQLITE_OK ? push_buffers(L, s, &s->key, &s->record) : answer(L, s, code);
+  if (code != HA_SQLITE_OK) return answer(L, s, code);
+  take_results(r, s);
+  return push_buffers(L, r, &r->key, &r->record);
 }
 
 static int file_close(lua_State *L) {

@@ -214,6 +214,8 @@ int lha_token_answer(lua_State *L, struct lha_exchange *x, const struct lha_resp
   complete(L, x);
   keep_extra(L, x, document);
   lha_tokens_push(L, &x->fresh);
+  lha_exchange_open_session(L, x);
+  if (x->done) return luaL_error(L, "the exchange is finished"); /* by a finaliser, while it was judged: x->fresh is empty */
   lha_tokens_move(&s->tokens, &x->fresh); /* from here nothing can fail */
   s->scope_differs = differs;
   s->has_tokens = true;

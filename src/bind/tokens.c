@@ -33,8 +33,17 @@ void lha_tokens_move(struct lha_tokens *to, struct lha_tokens *from) {
 
 static void push_text(lua_State *L, const char *name, const struct ha_secret *s) {
   if (!s->data) return;
-  lua_pushlstring(L, s->data, s->len);
+  lha_secret_push(L, s);
   lua_setfield(L, -2, name);
+}
+
+static void push_extra(lua_State *L, const struct ha_secret *extra) {
+  size_t n;
+  const char *text;
+  lha_secret_push(L, extra);
+  text = lua_tolstring(L, -1, &n);
+  if (!text || lha_json_decode(L, text, n, LHA_JSON_DEPTH_MAX) != NULL) lua_newtable(L);
+  lua_remove(L, -2);
 }
 
 void lha_tokens_push(lua_State *L, const struct lha_tokens *t) {
@@ -49,7 +58,7 @@ void lha_tokens_push(lua_State *L, const struct lha_tokens *t) {
     lha_pushnumber(L, t->expires_at);
     lua_setfield(L, -2, "expires_at");
   }
-  if (!t->extra.data || lha_json_decode(L, t->extra.data, t->extra.len, LHA_JSON_DEPTH_MAX) != NULL) lua_newtable(L);
+  push_extra(L, &t->extra);
   lua_setfield(L, -2, "extra");
 }
 

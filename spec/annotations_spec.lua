@@ -194,6 +194,48 @@ describe("lua/healthauth/meta", function()
   end
 end)
 
+-- The names of the fields that a file for editors gives a class.
+local function fields_of(file, class)
+  local names, inside = {}, false
+  for line in io.lines(ROOT .. "lua/healthauth/meta/" .. file .. ".lua") do
+    if line:find "^%-%-%-@class" then inside = line:match "^%-%-%-@class healthauth%.(%w+)" == class end
+    local name = inside and line:match "^%-%-%-@field ([%w_]+)"
+    if name then names[name] = true end
+  end
+  return names
+end
+
+describe("lua/healthauth/meta/parts.lua", function()
+  -- A file of the folder is a constructor where it can be called: a function, or a table that is one, too. What only nginx can load counts.
+  for folder, class in pairs { transports = "Transports", stores = "Stores" } do
+    it("has every constructor of healthauth." .. folder .. ", and no other", function()
+      local made = {}
+      for name in lfs.dir(ROOT .. "lua/healthauth/" .. folder) do
+        local part = name:match "^(.*)%.lua$"
+        if part and part ~= "redis_driver_resty" then
+          local module = healthauth[folder][part]
+          if type(module) == "function" or getmetatable(module) and getmetatable(module).__call then made[part] = true end
+        end
+      end
+      assert.are.same(made, fields_of("parts", class))
+    end)
+  end
+
+  it("has what the sandbox's transport can do", function()
+    local transport = healthauth.transports.sandbox {}
+    local count = 0
+    for name in pairs(fields_of("parts", "SandboxTransport")) do
+      count = count + 1
+      assert.is_truthy(transport[name], name)
+    end
+    for name, value in pairs(getmetatable(transport)) do
+      local known = name:find "^_" or name == "perform" or name == "close" -- those of every transport
+      if type(value) == "function" and not known then assert.is_true(fields_of("parts", "SandboxTransport")[name], name) end
+    end
+    assert.is_true(count > 8)
+  end)
+end)
+
 describe("a type that an annotation names", function()
   it("is declared by some file", function()
     local declared, used = {}, {}

@@ -6,6 +6,10 @@
 local core = require "healthauth.core"
 local opening = require "healthauth.opening"
 
+---@class healthauth
+---@field _VERSION string
+---@field events { jsonl: fun(file: string|table): fun(event: healthauth.Event) }  for on_event: a line of JSON for each event
+---@field sandbox { new: fun(options?: healthauth.SandboxOptions): table, credentials: table<string, table> }  docs/sandbox.md
 local M = { _VERSION = core.version }
 
 --- Whether a value is an error of healthauth's (docs/errors.md).
@@ -102,9 +106,11 @@ local function family(name)
 end
 
 --- Constructors, one for each way to send: curl, cosocket, replay, record, sandbox (DESIGN 2.3).
+---@type healthauth.Transports
 M.transports = family "transports"
 
 --- Constructors, one for each place to keep tokens: memory, sqlite, shared_dict, redis, and sealed around any of them.
+---@type healthauth.Stores
 M.stores = family "stores"
 
 return setmetatable(M, {

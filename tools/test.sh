@@ -14,7 +14,7 @@ started=$SECONDS
 declare -A job=()
 order=()
 plan() { order+=("$1"); job[$1]=$2; }
-# What runs inside nginx is LuaJIT and the plain build, whatever drives it: those specs are a job of their own, once.
+# What runs inside nginx is LuaJIT, whatever drives it: those specs are a job of their own, once (make asan has nginx sanitized, too).
 others=$(ls -d spec/*/ spec/*_spec.lua | grep -v '^spec/nginx/' | tr '\n' ' ')
 plan spec-asan-lua5.4 "tools/spec.sh lua5.4 build/asan $others"
 plan tidy             'JOBS=1 LINT=clang-tidy tools/lint.sh'

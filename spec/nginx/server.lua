@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A real nginx for specs: writes a configuration, starts it on free loopback ports, stops it by its pid. The spec only drives it, so it
--- runs the same under every runtime; inside nginx our LuaJIT build works.
+-- runs the same under every runtime; inside nginx our LuaJIT build works. Where the specs run with the sanitizer's build, nginx does, too,
+-- and what the sanitizer finds in it fails the spec that stops it.
 
 local process = require "spec.support.process"
 
@@ -8,6 +9,10 @@ local MODULES = "/usr/lib/nginx/modules"
 local TRIES = 8
 
 local root = process.capture "pwd"
+
+local sanitized = (os.getenv "HEALTHAUTH_BUILD" or ""):find "/asan$" ~= nil
+local BUILT = sanitized and root .. "/build/asan/luajit" or process.nginx_modules(root)
+local LIBASAN = sanitized and process.capture "gcc -print-file-name=libasan.so"
 
 local Server = {}
 Server.__index = Server
@@ -70,7 +75,7 @@ local function as_it_stands(self, options, values)
   local globals = "daemon off; user root; pid $FOLDER/nginx.pid; error_log $FOLDER/error.log notice;"
   return "-g " .. process.quote(fill(globals, values)), {
     "LUA_PATH=" .. process.quote(root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;" .. root .. "/?.lua;;"),
-    "LUA_CPATH=" .. process.quote(root .. "/build/luajit/?.so;;"),
+    "LUA_CPATH=" .. process.quote(BUILT .. "/?.so;;"),
   }
 end
 
@@ -91,7 +96,7 @@ local function start(options)
   local self = setmetatable({ folder = process.folder(), ca = options.ca }, Server)
   for _ = 1, TRIES do
     local values = {
-      FOLDER = self.folder, ROOT = root, BUILT = process.nginx_modules(root), MODULES = MODULES,
+      FOLDER = self.folder, ROOT = root, BUILT = BUILT, MODULES = MODULES,
       WORKERS = tostring(options.workers or 4), MAIN = options.main or "",
       PORT = tostring(next_port()), PORT2 = tostring(next_port()),
     }
@@ -104,6 +109,11 @@ local function start(options)
     local more, words = "", {}
     if options.file then more, words = as_it_stands(self, options, values)
     else process.write(self.folder .. "/nginx.conf", fill(options.config or HEAD, values)) end
+    if sanitized then -- nginx and LuaJIT end without giving everything back, so leaks are not looked for
+      words[#words + 1] = "LD_PRELOAD=" .. process.quote(LIBASAN)
+      words[#words + 1] = "ASAN_OPTIONS=" .. process.quote("detect_leaks=0:log_path=" .. self.folder .. "/sanitizer")
+      words[#words + 1] = "UBSAN_OPTIONS=" .. process.quote("print_stacktrace=1:log_path=" .. self.folder .. "/sanitizer")
+    end
     for name, value in pairs(options.env or {}) do words[#words + 1] = process.quote(name .. "=" .. value) end
     self.pid = process.capture(("cd /; env PATH=\"$PATH:/usr/sbin\" %s nginx -p %s/ -c nginx.conf %s </dev/null >%s/out 2>&1 & echo $!")
       :format(table.concat(words, " "), self.folder, more, self.folder))
@@ -152,7 +162,9 @@ function Server:stop()
   self:kill()
   self.pid = nil
   if os.getenv "KEEP_NGINX_LOG" then process.write(os.getenv "KEEP_NGINX_LOG", self:log()) end
+  local found = sanitized and process.capture("cat " .. self.folder .. "/sanitizer.* 2>/dev/null") or ""
   process.remove(self.folder)
+  if found ~= "" then error("the sanitizer found something in nginx:\n" .. found, 0) end
 end
 
 function Server:url(path, port)

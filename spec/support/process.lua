@@ -7,7 +7,7 @@ local process = {}
 --- The program that runs this spec, for children that must be the same.
 process.runtime = os.getenv("HEALTHAUTH_RUNTIME") or (type(rawget(_G, "jit")) == "table" and "luajit" or "lua" .. _VERSION:match("%d.%d"))
 
---- The folder of the modules that nginx loads: LuaJIT's, counted when the spec's are, never the sanitizer's.
+--- The folder of the modules that an nginx loads: LuaJIT's, counted when the spec's are. The sanitizer's are spec.nginx.server's to load.
 function process.nginx_modules(root)
   return root .. ((os.getenv("HEALTHAUTH_BUILD") or ""):match "/cov$" and "/build/cov/luajit" or "/build/luajit")
 end

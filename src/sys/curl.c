@@ -138,6 +138,7 @@ bool ha_curl_perform(struct ha_curl *t, const struct ha_curl_request *q, struct 
   if (usable(t, q)) easy = curl_easy_init();
   if (easy) {
     x.handle = t->handle;
+    x.easy = easy;
     code = ha_curl_setup(easy, &x);
     if (code == CURLE_OK) code = run(t->handle->pool, easy);
     (void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &x.verified);
@@ -148,7 +149,7 @@ bool ha_curl_perform(struct ha_curl *t, const struct ha_curl_request *q, struct 
   if (!whole) ha_curl_verdict(failure, code, &x);
   ha_curl_setup_free(&x);
   /* A connection whose last exchange went wrong is in no known state; nor is one whose answer had bytes to spare. */
-  if (answer->extra || (x.begun > 0 && (!whole || code != CURLE_OK))) ha_curl_close(t);
+  if (answer->extra || x.rest || (x.begun > 0 && (!whole || code != CURLE_OK))) ha_curl_close(t);
   ha_curl_signals_release(&signals);
   return whole;
 }

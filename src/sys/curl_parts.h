@@ -30,9 +30,11 @@ struct ha_curl_exchange {
   const struct ha_curl_request *request;
   struct ha_http1 *answer;
   struct ha_curl_handle *handle;
+  CURL *easy;
   size_t sent;           /* body bytes handed to libcurl */
   unsigned begun;        /* how often libcurl was about to send the request */
   bool rewound;          /* it wanted to send the body again */
+  bool rest;             /* behind the answer more has come, or may have */
   bool foreign_peer;     /* http would have gone to an address that is not loopback */
   char error[CURL_ERROR_SIZE]; /* looked into, never shown */
   long verified;         /* X509_V_... of the chain */
@@ -43,6 +45,9 @@ struct ha_curl_exchange {
 /* Every option of one exchange. On failure what was made so far hangs on x. */
 CURLcode ha_curl_setup(CURL *easy, struct ha_curl_exchange *x);
 void ha_curl_setup_free(struct ha_curl_exchange *x); /* wipes the header lines */
+
+/* Whether TLS holds bytes that libcurl has not read yet; true where that cannot be told. In a callback only. */
+bool ha_curl_tls_rest(CURL *easy);
 
 /* Why it failed. code may be CURLE_OK: then the answer was not whole. */
 void ha_curl_verdict(struct ha_curl_failure *f, CURLcode code, const struct ha_curl_exchange *x);

@@ -25,6 +25,7 @@ static bool reads(const struct ha_curl_request *q) { return strcmp(q->method, "G
 static size_t take(struct ha_curl_exchange *x, const char *p, size_t n) {
   size_t used;
   enum ha_status rc = ha_http1_feed(x->answer, p, n, &used);
+  if (rc == HA_OK && (x->request->url.https || x->request->proxy.https)) x->rest = ha_curl_tls_rest(x->easy);
   if (rc == HA_MORE || (rc == HA_OK && used == n)) return n;
   return 0; /* wrong, or bytes behind the end: libcurl drops the connection */
 }

@@ -186,6 +186,26 @@ static void bytes_in_order(void) {
   close_exchange();
 }
 
+/* Where TLS cannot be asked whether more has come, more may have. */
+static void unknown_rest(void) {
+  char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", body[] = "{}";
+  static const struct { const char *url; bool rest; } rows[] = {{"https://localhost:1/", true}, {"http://localhost:1/", false}};
+  size_t i;
+  for (i = 0; i < 2; i++) {
+    CURL *easy = curl_easy_init();
+    CHECK_CASE(rows[i].url);
+    open_exchange("GET", rows[i].url, NULL);
+    x.begun = 1;
+    x.easy = easy;
+    CHECK_EQ_INT(on_header(head, 1, sizeof head - 1, &x), sizeof head - 1);
+    CHECK(!x.rest);
+    CHECK_EQ_INT(on_body(body, 1, 2, &x), 2);
+    CHECK_EQ_INT(x.rest, rows[i].rest);
+    close_exchange();
+    curl_easy_cleanup(easy);
+  }
+}
+
 static int opened(const char *ip, curlsocktype purpose) {
   struct curl_sockaddr a;
   struct sockaddr_in in;
@@ -378,6 +398,7 @@ int main(void) {
   begins();
   leaves_once();
   bytes_in_order();
+  unknown_rest();
   peers();
   links();
   no_standard_stream();

@@ -46,7 +46,7 @@ local function lost(reader, why)
   return fail("network", "connection_lost", "the connection ended before any answer came")
 end
 
--- Reads until the answer is whole: true | nil, failure.
+-- Reads until the answer is whole: true, the last piece's length | nil, failure.
 local function receive(sock, reader, deadline)
   while true do
     if not connect.set_time(sock, deadline) then return lost(reader, "timeout") end
@@ -59,12 +59,12 @@ local function receive(sock, reader, deadline)
     else
       return lost(reader, why)
     end
-    if status == "done" then return true end
+    if status == "done" then return true, bytes and #bytes end
     if not status then return fail(kind, code, message) end
   end
 end
 
--- Request out, answer in: true | nil, failure. The second true says that all of the request has left.
+-- Request out, answer in: true, whether all of the request has left, the last piece's length | nil, failure.
 local function talk(sock, asked, reader, deadline, closing, reused)
   local bytes = asked.head .. (closing and "Connection: close\r\n\r\n" or "\r\n")
   if #asked.body <= DUPLEX then
@@ -73,21 +73,26 @@ local function talk(sock, asked, reader, deadline, closing, reused)
     if not sent and reused and #bytes + #asked.body <= AT_ONCE then
       return fail("network", "connection_lost", "the kept connection had died before anything was sent", "not_sent")
     end
-    local ok, failure = receive(sock, reader, deadline) -- a server that refuses to read on may have answered
-    return ok, failure or sent
+    local ok, last = receive(sock, reader, deadline) -- a server that refuses to read on may have answered
+    if not ok then return nil, last end
+    return true, sent, last
   end
   local sent, why = send_all(sock, bytes, deadline)
   if not sent then return lost(reader, why) end
   local all_sent = false
   local sender = ngx.thread.spawn(function() all_sent = send_all(sock, asked.body, deadline) == true end)
-  local ok, failure = receive(sock, reader, deadline)
+  local ok, last = receive(sock, reader, deadline)
   local whole = all_sent
   if not whole then ngx.thread.kill(sender) end
-  return ok, failure or whole
+  if not ok then return nil, last end
+  return true, whole, last
 end
 
-local function keep(self, sock, reader, whole)
-  if not whole or not reader:reusable() or not sock:setkeepalive(self.idle_ms, self.pool_size) then sock:close() end
+-- nginx reads TLS in pieces of its buffer (lua_socket_buffer_size). Behind a full one more of the same record may wait inside OpenSSL,
+-- where the pool does not see it, and would be the next answer: such a connection is not used again.
+local function keep(self, sock, asked, reader, whole, last)
+  local full = asked.url.scheme == "https" and last and last % 1024 == 0
+  if not whole or full or not reader:reusable() or not sock:setkeepalive(self.idle_ms, self.pool_size) then sock:close() end
 end
 
 -- One try. The third result is true when the request may be tried on a new connection: it has no effects, or nothing of it was sent.
@@ -95,7 +100,7 @@ local function once(self, asked, fresh, deadline)
   local sock, reused = connect.open(asked, fresh, math.min(deadline, core.monotonic() + asked.connect_timeout))
   if not sock then return nil, reused end
   local reader = core.http1_reader { method = asked.method, body_limit = asked.body_limit, header_limit = asked.header_limit }
-  local done, ok, second = pcall(talk, sock, asked, reader, deadline, fresh, reused)
+  local done, ok, second, last = pcall(talk, sock, asked, reader, deadline, fresh, reused)
   if not done then -- nothing of ours raises; the worker is going down, or memory is
     sock:close()
     reader:close()
@@ -114,7 +119,7 @@ local function once(self, asked, fresh, deadline)
     reader:close()
     return fail("network", "body_truncated", "nothing but the connection's end framed the body, and nginx cannot tell a cut TLS connection")
   end
-  if fresh then sock:close() else keep(self, sock, reader, second) end
+  if fresh then sock:close() else keep(self, sock, asked, reader, second, last) end
   reader:close()
   return response
 end

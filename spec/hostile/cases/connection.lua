@@ -49,6 +49,16 @@ for _, method in ipairs { "GET", "POST" } do
   idle("stray_bytes", "\r\n")
   idle("timeout_408", "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 end
+-- More behind the answer, in the same record of TLS: nothing can be read from the socket then.
+local FORGED = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+add("forged_answer_behind_body",
+  { { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", { "sleep", 0.03 }, "{}" .. FORGED, { "keep" } } }, FINE,
+  { method = "POST", body = "a=b", prime = 1, settle = true, count = 2 })
+for _, size in ipairs { 4096, 8192 } do -- a full buffer of nginx
+  local head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Pad: "
+  add("forged_answer_behind_" .. size, { { head .. ("x"):rep(size - #head - 6) .. "\r\n\r\n{}" .. FORGED, { "keep" } } }, FINE,
+    { method = "POST", body = "a=b", prime = 1, settle = true, count = 2 })
+end
 add("kept_twenty_times", { KEPT }, FINE, { prime = 20, method = "POST", body = "a=b", count = 21 })
 add("connection_close_obeyed",
   { { "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", { "sleep", 0.2 }, { "keep" } },

@@ -312,6 +312,23 @@ describe("while a refresh is under way", function()
     end)
   end
 
+  for _, name in ipairs { "pkb", "ehealth" } do -- a refresh token that works once, and one that may be sent again
+    it("what others gave up is not stored again by a renewal of " .. name, function()
+      local function another() return support.open(name, clock, store, events, provider) end
+      assert(another():restore(support.tokens(clock.now, 600)))
+      local session = another()
+      assert.equal("access-0", session:access_token())
+      another():logout { force = true }
+      local posts = provider.refreshes
+      assert.equal("access-0", session:access_token())
+      clock.now = clock.now + 600
+      for _ = 1, 2 do assert.equal("no_token", code_of(session)) end
+      assert.same({ posts, nil }, { provider.refreshes, stored() })
+      assert(another():restore(support.tokens(clock.now, 600)))
+      assert.equal("access-0", session:access_token())
+    end)
+  end
+
   it("a raising store, clock or event function loses nothing", function()
     seed()
     local raising

@@ -86,11 +86,12 @@ local function may_send(session, ctx, found)
   if ctx.denied and ctx.denied.fingerprint == mark then return nil, ctx.denied.err end
   local same = journal and journal.fingerprint == mark
   if same and journal.state == "refused" then return nil, record.refused(session, journal) end
-  if state.resend_safe then return true end
-  if same and journal.id ~= nil and journal.id == ctx.unposted then return true end
-  if same then inside.set_unknown(session, true) end
-  if same or state.unknown then return M.unknown(session) end
-  if ctx.version and not found and not ctx.dirty then -- somebody else may have used this token before: it cannot be known
+  if not state.resend_safe then
+    if same and journal.id ~= nil and journal.id == ctx.unposted then return true end
+    if same then inside.set_unknown(session, true) end
+    if same or state.unknown then return M.unknown(session) end
+  end
+  if ctx.version and not found and not ctx.dirty then -- who gave it up wants it gone; and whether its token was used cannot be known
     return fail(session, "refresh", "argument", "no_token", "the stored tokens are gone: given up elsewhere, or lost", "reauthorize")
   end
   return true

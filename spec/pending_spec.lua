@@ -102,11 +102,11 @@ describe("a pending", function()
   it("is not spent by a store that fails or raises: an error, and nobody goes on", function()
     for _, save in ipairs {
       function() error "disk on fire" end, function() return nil, "disk full" end, function() return nil end,
-      function() return nil, core.error { kind = "store", code = "disk_full", action = "retry", outcome = "not_sent" } end,
+      function() return nil, core.error { kind = "store", code = "disk_full", action = "retry" } end, -- a store knows of no request
     } do
       local ok, err = pending.spend({ store = { save = save } }, made(), support.NOW)
       assert.is_nil(ok)
-      assert.same({ "store", "not_sent" }, { err.kind, err.outcome })
+      assert.same({ "store", "not_sent", "pkb", "exchange" }, { err.kind, err.outcome, err.provider, err.operation })
       assert.is_nil(tostring(err):find("fire", 1, true))
     end
     pending.unspend({ store = { delete = function() error "disk on fire" end } }, made())

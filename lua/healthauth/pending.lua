@@ -72,7 +72,10 @@ function M.spend(ctx, pending, now)
         message = "the store raised an error",
       }
     end
-    if ok == nil and err.code ~= "conflict" then return nil, err end
+    if ok == nil and err.code ~= "conflict" then
+      err.provider, err.operation, err.outcome = pending.provider, "exchange", "not_sent"
+      return nil, err
+    end
     if ok and mark:find(SWEEPER) then pcall(sweep_store, ctx.store, now) end
   else
     ok = in_process(mark, pending, now)

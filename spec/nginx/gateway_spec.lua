@@ -20,7 +20,14 @@ local HTTP = [[
       return healthauth.sessions { provider = "pkb", store = store, options = { base_url = "$SANDBOX/pkb", scope = "PATIENT", timeout = 3,
         client_id = "sandbox-pkb-client", redirect_uri = "https://client.example.com/cb", clock = clock } }
     end
-    local sessions = pkb()
+    local sessions, save = pkb(), store.save
+    function store:save(key, record, expected) -- no room while the owner of this spec says so, for marks of spent logins or for records
+      local full = ngx.shared.clock:get "full"
+      if full and (full == "mark") == (record:find("spent_until", 1, true) ~= nil) then
+        return nil, require("healthauth.stores.common").error("store_full", "full")
+      end
+      return save(self, key, record, expected)
+    end
     local old, new = "an old secret of this spec, at least 32 bytes", "a new secret of this spec, at least 32 bytes"
     local plain = { secret = old }
     app.login, app.callback = hn.login(sessions, plain), hn.callback(sessions, plain)
@@ -65,7 +72,7 @@ local HTTP = [[
     location = /adopt { content_by_lua_block { local session = require("healthauth.nginx").app.sessions:open(ngx.var.arg_who)
       ngx.print(tostring(session:restore { access_token = ngx.var.arg_token, expires_at = ngx.time() + 1000 })) } }
     location ~ ^/doctor/(login|cb|logout)$ { content_by_lua_block { require("healthauth.nginx").app["doctor_" .. ngx.var[1] ]() } }
-    location = /lack { content_by_lua_block { ngx.shared.clock:set(ngx.var.arg_what, ngx.var.arg_on == "1" or nil) ngx.print "ok" } }
+    location = /lack { content_by_lua_block { ngx.shared.clock:set(ngx.var.arg_what, ngx.var.arg_on) ngx.print "ok" } }
     location = /skew { content_by_lua_block { ngx.shared.clock:set("skew", tonumber(ngx.var.arg_by)) ngx.print "ok" } }
   }
 ]]
@@ -131,6 +138,23 @@ describe("a gateway in nginx", function()
       assert.equal(302, person:finish(callback).status)
     end)
   end
+
+  it("says 503 where the store has no room for a login, spends no code in vain and leaves an older session alone", function()
+    finally(function() server:get "/lack?what=full" end)
+    assert.equal(302, person:login().status)
+    for _, case in ipairs { { "mark", 0, 302 }, { "record", 1, 400 } } do
+      local callback, before = assert(box:consent((person:begin()))), box:count "pkb.exchange"
+      server:get("/lack?what=full&on=" .. case[1])
+      local response = person:finish(callback)
+      assert.same({ 503, "5" }, { response.status, response.headers["retry-after"] })
+      assert.truthy(response.body:find("This site could not keep it: <code>store_full</code>", 1, true), response.body)
+      assert.equal(before + case[2], box:count "pkb.exchange")
+      assert.equal(200, person:get("/app").status)
+      server:get "/lack?what=full"
+      assert.equal(case[3], person:finish(callback).status)
+      assert.equal(200, person:get("/app").status)
+    end
+  end)
 
   it("forgets the records of people whose cookie is over, and nobody else's", function()
     assert.equal(302, person:login().status)

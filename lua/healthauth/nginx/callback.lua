@@ -34,20 +34,34 @@ local function denied_page(self, err)
     .. answer.escape(err.code) .. "</code> " .. answer.escape(err.message or "") .. "</p>" .. again(self))
 end
 
+local function passes(err)
+  return PASSING[err.kind] or err.action == "retry" or err.action == "wait"
+end
+
 local function trouble_page(self, err)
-  local passing = PASSING[err.kind] or err.action == "retry" or err.action == "wait"
-  local what = passing and err.outcome == "not_sent" and "The provider could not be asked" or "The provider gave no usable answer"
-  return answer.page(passing and 503 or 502, "The login could not be finished", "<p>" .. what .. ": <code>" .. answer.escape(err.code)
-    .. "</code>.</p>" .. again(self), passing and { ["Retry-After"] = answer.retry_after(err, 5) } or nil)
+  local what = "The provider gave no usable answer"
+  if err.kind == "store" then what = "This site could not keep it"
+  elseif passes(err) and err.outcome == "not_sent" then what = "The provider could not be asked" end
+  local status = (passes(err) or err.kind == "store") and 503 or 502
+  return answer.page(status, "The login could not be finished", "<p>" .. what .. ": <code>" .. answer.escape(err.code) .. "</code>.</p>"
+    .. again(self), status == 503 and { ["Retry-After"] = answer.retry_after(err, 5) } or nil)
 end
 
 local function failed(self, state, err)
   metrics.trouble(err.provider or "unknown", "exchange", err, true) -- the request's line has the code, which may be unspent
   -- Nothing was sent, so the code still works: the page may be loaded again.
-  if not (err.outcome == "not_sent" and (PASSING[err.kind] or err.action == "retry")) then self:drop_attempt(state) end
+  if not (err.outcome == "not_sent" and passes(err)) then self:drop_attempt(state) end
   if err.kind == "state" then return state_page(self, err.code) end
   if err.kind == "denied" then return denied_page(self, err) end
   return trouble_page(self, err)
+end
+
+-- The store failed after the code was spent. A cookie whose session no store has would lead nowhere: once more, or no login.
+local function keep(session, tokens)
+  local ok, err = session:restore(tokens)
+  if ok then return tokens end
+  err.outcome = "answered"
+  return nil, err
 end
 
 local function run(self)
@@ -63,8 +77,10 @@ local function run(self)
   local old, key, line = self:key(), self:new_session() -- all that may lack random bytes comes before the code is spent
   if not key then return failed(self, state, self:no_random "exchange") end
   local session = self.sessions:open(key)
+  local ctx = core.inside.context(session)
   local tokens, err = session:exchange { callback = ngx.var.request_uri, pending = attempt.p }
-  if tokens then metrics.expiry(events.key(core.inside.context(session)), tokens.expires_at) end
+  if tokens and ctx.dirty then tokens, err = keep(session, tokens) end
+  if tokens then metrics.expiry(events.key(ctx), tokens.expires_at) end
   session:close()
   if not tokens then return failed(self, state, err) end
   if old then self.sessions:drop(old) end

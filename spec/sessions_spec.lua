@@ -83,6 +83,49 @@ describe("healthauth.sessions", function()
     for _ in store:list() do error "a record is left" end
   end)
 
+  it("keeps clients apart whose client_id a function says", function()
+    local function says(client_id) return support.options("pkb", { client_id = function() return client_id end }) end
+    local one, store = many { options = says "one" }
+    local other, plain = many { store = store, options = says "other" }, many { store = store, options = support.options("pkb",
+      { client_id = "one" }) }
+    assert.is_true(one:open("sam"):restore(support.tokens()))
+    local _, err = other:open("sam"):access_token()
+    assert.equal("no_token", err.code)
+    assert.equal("planted-access-token-1", plain:open("sam"):access_token())
+    assert.same({ { 1, 0, 1 }, true, 1, true, 0 }, { { #one:list(), #other:list(), #plain:list() }, other:drop "sam", #one:list(),
+      one:drop "sam", #plain:list() })
+  end)
+
+  it("asks a function for the client_id once a session, when its record is needed, and says when it cannot be had", function()
+    local asked, client_id = 0, "one"
+    local options = support.options("pkb", { client_id = function()
+      asked = asked + 1
+      return client_id
+    end })
+    local sessions, store = many { options = options }
+    local session = sessions:open "sam"
+    assert.equal(0, asked)
+    assert.is_true(session:restore(support.tokens()))
+    client_id = "rotated"
+    assert.is_true(session:restore())
+    assert.equal(1, asked)
+    for _, case in ipairs { { nil, "credential_failed" }, { "", "credential_malformed" }, { "\255", "credential_malformed" } } do
+      client_id = case[1]
+      session = sessions:open "sam"
+      for _, act in ipairs {
+        function() return session:access_token() end, function() return session:restore(support.tokens()) end,
+        function() return session:restore() end, function() return sessions:list() end, function() return sessions:drop "sam" end,
+      } do
+        local ok, err = act()
+        assert.is_nil(ok)
+        assert.same({ "argument", case[2], "fix_credentials", "not_sent" }, { err.kind, err.code, err.action, err.outcome })
+      end
+      assert.is_nil(session:tokens())
+    end
+    client_id = "one"
+    assert.equal("planted-access-token-1", (many { store = store, options = options }):open("sam"):access_token())
+  end)
+
   it("answers nil, err for a store in trouble", function()
     local store = healthauth.stores.memory {}
     local sessions = many { store = store }

@@ -101,6 +101,20 @@ function M.unsupported(session, operation)
   }
 end
 
+local function refused(session, code, message)
+  return core.error {
+    kind = "argument", code = code, action = "fix_credentials", outcome = "not_sent", provider = inside.state(session).provider,
+    message = message,
+  }
+end
+
+-- What a credential's function says: text | nil, err.
+local function ask(session, name, fn)
+  local ok, value = pcall(fn)
+  if ok and type(value) == "string" then return value end
+  return nil, refused(session, "credential_failed", "the function for " .. name .. (ok and " did not return a text" or " raised an error"))
+end
+
 --- The values of credentials that are functions, or nil, err.
 ---@param session userdata
 ---@param ctx table
@@ -109,17 +123,25 @@ end
 function M.credentials(session, ctx)
   local values = {}
   for name, fn in next, ctx.credentials do
-    local ok, value = pcall(fn)
-    if not ok or type(value) ~= "string" then
-      return nil, core.error {
-        kind = "argument", code = "credential_failed", action = "fix_credentials", outcome = "not_sent",
-        provider = inside.state(session).provider,
-        message = "the function for " .. name .. (ok and " did not return a text" or " raised an error"),
-      }
-    end
+    local value, err = ask(session, name, fn)
+    if not value then return nil, err end
     values[name] = value
   end
   return values
+end
+
+--- Gives the session the client_id that a function of its options says: true | nil, err. It is part of whose a record is.
+---@param session userdata
+---@param ctx table
+---@return true|nil
+---@return table|nil err
+function M.name_client(session, ctx)
+  local fn = ctx.credentials and ctx.credentials.client_id
+  if not fn then return true end
+  local value, err = ask(session, "client_id", fn)
+  if not value then return nil, err end
+  if inside.name_client(session, value) then return true end
+  return nil, refused(session, "credential_malformed", "a credential function did not return a usable text")
 end
 
 return M

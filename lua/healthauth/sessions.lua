@@ -7,6 +7,7 @@ local core = require "healthauth.core"
 local pending = require "healthauth.pending"
 local record = require "healthauth.lifecycle.record"
 local opening = require "healthauth.opening"
+local vault = require "healthauth.lifecycle.vault"
 
 local KNOWN = { provider = true, store = true, options = true }
 local KEY_MAX = 256
@@ -52,19 +53,17 @@ function Sessions:open(key)
   return session, err
 end
 
--- Whose records these are: the identity of any session of ours.
+-- Whose records these are: the identity of any session of ours, { provider, base_url, client_id }; raises an error of ours.
 local function identity(self)
-  if not self.identity then
-    local session = self:open "healthauth"
-    self.identity = { core.inside.identity(session) }
-    session:close()
-  end
-  return self.identity[1], self.identity[2], self.identity[3]
+  local session = self:open "healthauth"
+  local named, err = vault.name(session, context.of(session))
+  local whose = named and { core.inside.identity(session) }
+  session:close()
+  return whose or error(err, 0)
 end
 
-local function ours(self, found)
-  local provider, base_url, client_id = identity(self)
-  return found and found.provider == provider and found.base_url == base_url and found.client_id == client_id
+local function ours(whose, found)
+  return found and found.provider == whose[1] and found.base_url == whose[2] and found.client_id == whose[3]
 end
 
 -- The error of a store that answered or raised one.
@@ -82,6 +81,7 @@ function Sessions:list()
   live(self)
   local out, now = {}, context.now(self.options)
   local ok, err = pcall(function()
+    local whose = identity(self)
     for store_key, text, list_err in self.store:list() do
       if store_key == false then error(list_err, 0) end
       local expired, mark = pending.expired(store_key, text, now)
@@ -89,7 +89,7 @@ function Sessions:list()
         self.store:delete(store_key)
       elseif text and not mark then -- no text: a record that the store cannot read
         local found = record.peek(text)
-        if ours(self, found) then out[#out + 1] = { key = found.key, expires_at = found.expires_at, scope = found.scope } end
+        if ours(whose, found) then out[#out + 1] = { key = found.key, expires_at = found.expires_at, scope = found.scope } end
       end
     end
   end)
@@ -106,12 +106,9 @@ function Sessions:drop(key)
   live(self)
   check_key(key)
   local session = opening.session(2, self.provider, options_for(self, key))
-  local store_key = record.store_key(session, key)
+  local ok, err = vault.drop(session, context.of(session))
   session:close()
-  local sound, ok, err = pcall(self.store.delete, self.store, store_key)
-  if not sound then return nil, trouble(ok) end
-  if ok == nil then return nil, trouble(err) end
-  return true
+  return ok, err
 end
 
 --- Ends the use of this object; sessions opened through it and the store live on.

@@ -265,6 +265,18 @@ static int session_set_unknown(lua_State *L) {
   return 0;
 }
 
+/* name_client(session, text): the client_id that a function of the options gave; false when it is no usable one. Requests ask anew. */
+static int session_name_client(lua_State *L) {
+  struct lha_session *s = lha_session_live(L, 1);
+  int client = lha_option_index(s->provider, "client_id", 9);
+  size_t n;
+  const char *p = luaL_checklstring(L, 2, &n);
+  bool fine = client >= 0 && lha_credential_fine(&s->provider->options[client], p, n);
+  if (fine) lha_must(L, ha_secret_set(&s->options[client], p, n));
+  lua_pushboolean(L, fine);
+  return 1;
+}
+
 /* core_identity(session) -> what a store's key is made of: provider, base_url, client_id. */
 static int session_identity(lua_State *L) {
   struct lha_session *s = lha_session_live(L, 1);
@@ -321,5 +333,5 @@ const luaL_Reg lha_session_inside[] = {{"adopt", session_adopt},       {"forget"
                                        {"ready", session_ready},       {"valid", session_valid},   {"export", session_export},
                                        {"fingerprint", session_fingerprint},
                                        {"set_unknown", session_set_unknown},
-                                       {"identity", session_identity}, {"has", session_has},       {"timeout", session_timeouts},
+                                       {"identity", session_identity}, {"name_client", session_name_client}, {"has", session_has},       {"timeout", session_timeouts},
                                        {"context", session_context},   {NULL, NULL}};

@@ -17,19 +17,30 @@ local TRIES = 8 -- swaps lost in a row
 -- is `store_stale` for as long as the older record stands there).
 local REPLACED = { record_invalid = true, store_stale = true }
 
---- Names the record of a session that has a store; once.
+--- Names the record of a session that has a store, once: true | nil, err. Where a function says the client_id it is asked now.
+---@param session userdata
+---@param ctx table
+---@return true|nil, table|nil
+function M.name(session, ctx)
+  if ctx.store_key then return true end
+  local ok, err = context.name_client(session, ctx)
+  if ok then ctx.store_key = record.store_key(session, ctx.key) end
+  return ok, err
+end
+
+--- A new session: no function of the caller's is called before the record is needed.
 ---@param session userdata
 ---@param ctx table
 function M.prepare(session, ctx)
-  if ctx.store and not ctx.store_key then
-    ctx.store_key = record.store_key(session, ctx.key)
-  end
+  if ctx.store and not (ctx.credentials and ctx.credentials.client_id) then M.name(session, ctx) end
 end
 
 -- A store that raises, or says no without an error of ours, is a store in trouble, not the end of the caller.
-local function ask(ctx, method, ...)
+local function ask(session, ctx, method, ...)
+  local named, name_err = M.name(session, ctx)
+  if not named then return nil, name_err end
   local store = ctx.store
-  local ok, first, second = pcall(store[method], store, ...)
+  local ok, first, second = pcall(store[method], store, ctx.store_key, ...)
   if ok and (first ~= nil or core.is_error(second) or (method == "load" and second == nil)) then return first, second end
   return nil, core.error {
     kind = "store", code = "store_raised", action = "retry", outcome = "not_sent",
@@ -56,7 +67,7 @@ end
 ---@param ctx table
 ---@return table|nil, string|nil, table|nil
 function M.load(session, ctx)
-  local text, version = ask(ctx, "load", ctx.store_key)
+  local text, version = ask(session, ctx, "load")
   if text == nil then
     if version then return nil, nil, dress(session, version) end
     return nil
@@ -73,8 +84,10 @@ end
 ---@param expected string|nil
 ---@return string|nil, table|nil
 function M.swap(session, ctx, journal, expected)
+  local named, name_err = M.name(session, ctx)
+  if not named then return nil, name_err end
   local text = record.encode(session, ctx.key, inside.export(session), journal, ctx.login, ctx.n)
-  local version, err = ask(ctx, "save", ctx.store_key, text, expected)
+  local version, err = ask(session, ctx, "save", text, expected)
   if version == nil then return nil, dress(session, err) end
   ctx.version, ctx.dirty = version, nil
   return version
@@ -154,7 +167,7 @@ function M.overwrite(session, ctx, now)
   ctx.loaded = true
   date_login(ctx, nil, now)
   for _ = 1, TRIES do
-    local text, version = ask(ctx, "load", ctx.store_key)
+    local text, version = ask(session, ctx, "load")
     if text == nil and version then -- an error
       if REPLACED[version.code] then return M.replace(session, ctx) end
       return nil, dress(session, version)
@@ -174,7 +187,7 @@ end
 ---@param ctx table
 ---@return true|nil, table|nil
 function M.replace(session, ctx)
-  local gone, err = ask(ctx, "delete", ctx.store_key)
+  local gone, err = ask(session, ctx, "delete")
   if gone == nil then return nil, dress(session, err) end
   local saved
   saved, err = M.swap(session, ctx, nil, nil)
@@ -227,7 +240,7 @@ end
 ---@param ctx table
 ---@return true|nil, table|nil
 function M.drop(session, ctx)
-  local ok, err = ask(ctx, "delete", ctx.store_key)
+  local ok, err = ask(session, ctx, "delete")
   ctx.version, ctx.dirty, ctx.loaded = nil, nil, true
   if ok == nil then return nil, dress(session, err) end
   return true
@@ -246,7 +259,7 @@ end
 ---@param ctx table
 ---@return any, table|nil
 function M.acquire(session, ctx)
-  local lease, err = ask(ctx, "acquire", ctx.store_key, M.lease_life(session, ctx))
+  local lease, err = ask(session, ctx, "acquire", M.lease_life(session, ctx))
   if lease == nil then return nil, dress(session, err) end
   return lease
 end
@@ -255,7 +268,7 @@ end
 ---@param ctx table
 ---@param lease any
 function M.release(ctx, lease)
-  ask(ctx, "release", lease)
+  pcall(ctx.store.release, ctx.store, lease)
 end
 
 --- Seconds to wait for another's refresh.

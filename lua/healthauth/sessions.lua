@@ -62,8 +62,10 @@ local function identity(self)
   return whose or error(err, 0)
 end
 
-local function ours(whose, found)
-  return found and found.provider == whose[1] and found.base_url == whose[2] and found.client_id == whose[3]
+-- A record of ours that stands where its key belongs: elsewhere no session would take it, and no drop remove it.
+local function ours(whose, store_key, found)
+  return found and found.provider == whose[1] and found.base_url == whose[2] and found.client_id == whose[3] and
+    store_key == record.address(whose[1], whose[2], whose[3], found.key)
 end
 
 -- The error of a store that answered or raised one.
@@ -89,7 +91,9 @@ function Sessions:list()
         self.store:delete(store_key)
       elseif text and not mark then -- no text: a record that the store cannot read
         local found = record.peek(text)
-        if ours(whose, found) then out[#out + 1] = { key = found.key, expires_at = found.expires_at, scope = found.scope } end
+        if ours(whose, store_key, found) then
+          out[#out + 1] = { key = found.key, expires_at = found.expires_at, scope = found.scope }
+        end
       end
     end
   end)

@@ -25,13 +25,23 @@ local function part(text)
   return #text .. ":" .. text
 end
 
---- The store's key of a session: a hash, so that no store shows who it is about.
+--- The store's key of whose session it is: a hash, so that no store shows who it is about.
+---@param provider string
+---@param base_url string
+---@param client_id string
+---@param key string  the caller's
+---@return string
+function M.address(provider, base_url, client_id, key)
+  return core.hex(core.sha256("healthauth record " .. part(provider) .. part(base_url) .. part(client_id) .. part(key)))
+end
+
+--- The store's key of a session.
 ---@param session userdata
 ---@param key string  the caller's
 ---@return string
 function M.store_key(session, key)
   local provider, base_url, client_id = core.inside.identity(session)
-  return core.hex(core.sha256("healthauth record " .. part(provider) .. part(base_url) .. part(client_id) .. part(key)))
+  return M.address(provider, base_url, client_id, key)
 end
 
 --- The text of a record.

@@ -69,6 +69,24 @@ describe("the bearer in nginx", function()
     assert.equal(200, person:get("/app").status)
   end)
 
+  it("tries a renewal ahead again after one that raised", function()
+    local before, old = refreshes(), person:get("/app").body
+    pass(LIFE - 10)
+    server:get "/stop?on=1"
+    assert.is_true(nginx.wait_for(10, function()
+      assert.same({ ["200"] = 40 }, server:burst("/app", 40, cookie()))
+      local workers, raised = 0, {}
+      for pid in server:log():gmatch " (%d+)#%d+: [^\n]*the clock has stopped" do
+        if not raised[pid] then workers, raised[pid] = workers + 1, true end
+      end
+      return workers == 4
+    end))
+    assert.equal(before, refreshes())
+    server:get "/stop"
+    assert.is_true(nginx.wait_for(5, function() return person:get("/app").body ~= old end))
+    assert.equal(before + 1, refreshes())
+  end)
+
   it("serves the old token while it is good and the provider is down, and says so", function()
     local before, old = refreshes(), person:get("/app").body
     pass(LIFE - 10)

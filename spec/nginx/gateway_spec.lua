@@ -30,6 +30,12 @@ local HTTP = [[
     end
     local old, new = "an old secret of this spec, at least 32 bytes", "a new secret of this spec, at least 32 bytes"
     local plain = { secret = old }
+    local load = store.load
+    function store:load(key)
+      if not ngx.shared.clock:get "away" then return load(self, key) end
+      ngx.shared.clock:incr("loads", 1, 0)
+      return nil, require("healthauth.stores.common").error("store_unavailable", "away")
+    end
     app.login, app.callback = hn.login(sessions, plain), hn.callback(sessions, plain)
     app.app = hn.bearer(sessions, { browser = plain })
     app.rotated = hn.bearer(sessions, { browser = { secret = { new, old } } })
@@ -72,7 +78,8 @@ local HTTP = [[
     location = /adopt { content_by_lua_block { local session = require("healthauth.nginx").app.sessions:open(ngx.var.arg_who)
       ngx.print(tostring(session:restore { access_token = ngx.var.arg_token, expires_at = ngx.time() + 1000 })) } }
     location ~ ^/doctor/(login|cb|logout)$ { content_by_lua_block { require("healthauth.nginx").app["doctor_" .. ngx.var[1] ]() } }
-    location = /lack { content_by_lua_block { ngx.shared.clock:set(ngx.var.arg_what, ngx.var.arg_on) ngx.print "ok" } }
+    location = /lack { content_by_lua_block { ngx.shared.clock:set(ngx.var.arg_what, ngx.var.arg_on)
+      ngx.print(ngx.shared.clock:get "loads" or 0) } }
     location = /skew { content_by_lua_block { ngx.shared.clock:set("skew", tonumber(ngx.var.arg_by)) ngx.print "ok" } }
   }
 ]]
@@ -165,6 +172,14 @@ describe("a gateway in nginx", function()
     assert.equal(302, server:get("/tidy").status)
     assert.is_true(nginx.wait_for(3, function() return person:get("/app").status == 401 end))
     assert.equal(200, late:get("/app").status)
+  end)
+
+  it("asks a store that is away once for a request, and says 503", function()
+    server:get "/lack?what=away&on=1"
+    local response = server:get "/keyed?who=somebody"
+    local loads = server:get("/lack?what=away").body
+    assert.same({ 503, "5", "1" }, { response.status, response.headers["retry-after"], loads })
+    assert.truthy(response.body:find('"code":"store_unavailable"', 1, true), response.body)
   end)
 
   it("takes the session's key from wherever the owner says, and keeps keys apart", function()

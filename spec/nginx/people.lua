@@ -11,7 +11,10 @@ M.HTTP = [[
   init_by_lua_block {
     local healthauth, hn = require "healthauth", require "healthauth.nginx"
     hn.init { dict = "healthauth" }
-    local function clock() return ngx.time() + (ngx.shared.clock:get "skew" or 0) end
+    local function clock()
+      if ngx.get_phase() == "timer" and ngx.shared.clock:get "stopped" then error "the clock has stopped" end
+      return ngx.time() + (ngx.shared.clock:get "skew" or 0)
+    end
     local sessions = healthauth.sessions {
       provider = "pkb", store = $STORE,
       options = { base_url = "$SANDBOX/pkb", client_id = "sandbox-pkb-client", redirect_uri = "https://client.example.com/cb",
@@ -36,6 +39,7 @@ M.HTTP = [[
     location = /metrics { content_by_lua_block { require("healthauth.nginx").metrics() } }
     location = /status { content_by_lua_block { require("healthauth.nginx").status() } }
     location = /skew { content_by_lua_block { ngx.shared.clock:set("skew", tonumber(ngx.var.arg_by)) ngx.print "ok" } }
+    location = /stop { content_by_lua_block { ngx.shared.clock:set("stopped", ngx.var.arg_on) } }
     location = /plain { content_by_lua_block { ngx.print "plain" } }
   }
 ]]

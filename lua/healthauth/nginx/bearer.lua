@@ -38,13 +38,15 @@ local function refuse(self, code, detail)
 end
 
 local function renew(premature, mark, open, close)
-  if not premature then
+  local ok, raised = pcall(function()
+    if premature then return end
     local session = open()
     local token, err = session:access_token()
     if not token then metrics.trouble(err.provider or "unknown", "access_token", err) end
     close(session)
-  end
-  renewing[mark] = nil
+  end)
+  renewing[mark] = nil -- also after a raise, such as of the owner's clock: the next request has it tried again
+  if not ok then error(raised, 0) end
 end
 
 -- Renews in a timer, once at a time in this worker; other workers are held off by the store's lease.
@@ -81,7 +83,11 @@ local function run(self)
     open = function() return self.sessions:open(key) end
     close = function(opened) opened:close() end
     session = open()
-    session:restore()
+    local ok, err = session:restore()
+    if not ok and err.kind == "store" and err.action ~= "reauthorize" then -- asked again, a store that hangs would cost its timeout again
+      session:close()
+      return failed(self, err)
+    end
   end
   local token, err = token_of(session, mark, open, close)
   if token and metrics.dict then

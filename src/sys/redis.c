@@ -37,11 +37,15 @@ void ha_redis_wipe(struct ha_redis *r) {
   r->reply = NULL;
 }
 
+/* The whole block: behind the bytes that are still to be read stand those of replies before. */
+static void wipe_reader(redisReader *reader) {
+  if (reader && reader->buf) ha_wipe(reader->buf, sdsalloc(reader->buf));
+}
+
 void ha_redis_close(struct ha_redis *r) {
   ha_redis_wipe(r);
   if (r->context) {
-    redisReader *reader = r->context->reader;
-    if (reader && reader->buf) ha_wipe(reader->buf, reader->len);
+    wipe_reader(r->context->reader);
     redisFree(r->context); /* closes the descriptor and sends nothing, so it is harmless after a fork */
   }
   r->context = NULL;
@@ -102,6 +106,12 @@ static enum ha_redis_code connected(struct ha_redis *r, int timeout_ms) {
     (void)snprintf(why, sizeof why, "%s", r->context->errstr);
     return lose(r, HA_REDIS_UNSENT, why);
   }
+  if (r->context->fd <= STDERR_FILENO) { /* a program that has closed its standard streams would print into the connection */
+    int higher = fcntl(r->context->fd, F_DUPFD, STDERR_FILENO + 1);
+    if (higher < 0) return lose(r, HA_REDIS_UNSENT, strerror(errno));
+    (void)close(r->context->fd);
+    r->context->fd = higher;
+  }
   flags = fcntl(r->context->fd, F_GETFD);
   if (flags >= 0) (void)fcntl(r->context->fd, F_SETFD, flags | FD_CLOEXEC);
   ready = wait_for(r->context->fd, POLLOUT, deadline);
@@ -133,7 +143,8 @@ bool ha_redis_alive(struct ha_redis *r) {
   p.fd = r->context->fd;
   p.events = POLLIN;
   p.revents = 0;
-  if (r->pid == getpid() && poll(&p, 1, 0) == 0) return true;
+  /* what came with the reply before and belongs to none would be taken for the next one */
+  if (r->pid == getpid() && r->context->reader->len == r->context->reader->pos && poll(&p, 1, 0) == 0) return true;
   ha_redis_close(r);
   return false;
 }
@@ -179,7 +190,9 @@ static enum ha_redis_code receive_reply(struct ha_redis *r, int64_t deadline) {
     if (code == HA_REDIS_OK && !reply && now_ms() >= deadline) code = lose(r, HA_REDIS_LOST, "no reply in time"); /* a server that drips */
   }
   ha_wipe(block, sizeof block);
-  if (code == HA_REDIS_OK) r->reply = reply;
+  if (code != HA_REDIS_OK) return code;
+  r->reply = reply;
+  if (r->context->reader->len == r->context->reader->pos) wipe_reader(r->context->reader);
   return code;
 }
 

@@ -305,9 +305,43 @@ static void connections(void) {
   CHECK_EQ_STR(r.message, "not connected");
   hang_up(&r);
   connect_to(&r);
+  reply = "+OK\r\n$3\r\nold\r\n"; /* the same, behind a reply */
+  reply_size = strlen(reply);
+  CHECK_EQ_INT(ask(&r), HA_REDIS_OK);
+  CHECK_EQ_INT(ask(&r), HA_REDIS_UNSENT);
+  CHECK(r.context == NULL);
+  hang_up(&r);
+  connect_to(&r);
   no_format = true;
   CHECK_EQ_INT(ask(&r), HA_REDIS_UNSENT);
   CHECK_EQ_STR(r.message, "not enough memory");
+  hang_up(&r);
+
+  CHECK_CASE("closed standard streams");
+  reset();
+  {
+    int kept = dup(STDIN_FILENO);
+    CHECK(kept > STDERR_FILENO && close(STDIN_FILENO) == 0);
+    connect_to(&r); /* which looks at FD_CLOEXEC, too */
+    CHECK(r.context->fd > STDERR_FILENO);
+    CHECK_EQ_INT(dup2(kept, STDIN_FILENO), STDIN_FILENO); /* where the server's end may be: it is closed by this */
+    if (server == STDIN_FILENO) server = dup(STDIN_FILENO);
+    CHECK_EQ_INT(close(kept), 0);
+    hang_up(&r);
+  }
+
+  CHECK_CASE("a reply is wiped where hiredis read it");
+  reset();
+  connect_to(&r);
+  reply = "$12\r\nrefresh-0123\r\n";
+  reply_size = strlen(reply);
+  CHECK_EQ_INT(ask(&r), HA_REDIS_OK);
+  CHECK_EQ_STR(r.reply->str, "refresh-0123");
+  CHECK(memchr(r.context->reader->buf, 'r', sdsalloc(r.context->reader->buf)) == NULL);
+  reply = "+OK\r\n"; /* and it goes on from there */
+  reply_size = strlen(reply);
+  CHECK_EQ_INT(ask(&r), HA_REDIS_OK);
+  CHECK_EQ_STR(r.reply->str, "OK");
   hang_up(&r);
 
   CHECK_CASE("connecting");

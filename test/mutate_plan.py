@@ -31,7 +31,7 @@ FILES = {
     # Where a secret may go.
     'src/base/url.c': {'functions': ('cut_host', 'ha_url_parse', 'ha_url_same_origin', 'read_decimal', 'read_ipv4'), 'tests': (unit('url_test'),)},
     'src/base/secret.c': {'functions': ('ha_equal', 'ha_is_token', 'ha_is_field_value'), 'tests': (unit('base_test'),)},
-    'src/bind/call.c': {'functions': ('origin_listed', 'call_url'), 'tests': (spec('bind/limits_of_trust', 'verbs', 'bind/exchange', 'bind/session', 'lifecycle/call'),)},
+    'src/bind/call.c': {'functions': ('compare', 'listed', 'call_url'), 'tests': (spec('bind/limits_of_trust', 'verbs', 'bind/exchange', 'bind/session', 'lifecycle/call'),)},
     # What comes back from the browser.
     'src/base/query.c': {'functions': ('decode', 'find_query', 'ha_query_parse', 'is_text', 'read_pairs', 'seen_before'),
                          'tests': (unit('query_test'),)},

@@ -14,58 +14,63 @@ static void rawfield(lua_State *L, int table, const char *name) {
   lua_rawget(L, table);
 }
 
-static bool origin_listed(lua_State *L, const struct lha_exchange *x, const struct ha_url *u, const struct ha_url *base) {
-  const struct lha_provider *p = x->session->provider;
-  bool found = ha_url_same_origin(u, base);
-  int i, top = lua_gettop(L);
-  const char *why;
+/* Whether text names the origin of u; HA_NOMEM when nobody can say. */
+static enum ha_status compare(const struct ha_url *u, const char *text, size_t n, bool *same) {
   struct ha_url other;
-  for (i = 0; i < p->origin_count && !found; i++) {
-    ha_url_init(&other);
-    found = ha_url_parse(&other, p->origins[i], strlen(p->origins[i]), &why) == HA_OK && ha_url_same_origin(u, &other);
-    ha_url_free(&other);
-  }
-  lha_getowned(L, 1);
-  lua_getfield(L, -1, "origins");
-  for (i = 1; lua_type(L, top + 2) == LUA_TTABLE && !found; i++) {
-    size_t n;
+  const char *why;
+  enum ha_status rc;
+  ha_url_init(&other);
+  rc = ha_url_parse(&other, text, n, &why);
+  *same = rc == HA_OK && ha_url_same_origin(u, &other);
+  ha_url_free(&other);
+  return rc == HA_NOMEM ? rc : HA_OK;
+}
+
+/* Whether u may get the token. origins: index of the option of that name, a table or nil. Raises nothing. */
+static enum ha_status listed(lua_State *L, const struct lha_exchange *x, const struct ha_url *u, const struct ha_url *base, int origins, bool *found) {
+  const struct lha_provider *p = x->session->provider;
+  enum ha_status rc = HA_OK;
+  int i, n = lua_type(L, origins) == LUA_TTABLE ? (int)lua_rawlen(L, origins) : 0;
+  *found = ha_url_same_origin(u, base);
+  for (i = 0; i < p->origin_count && !*found && rc == HA_OK; i++) rc = compare(u, p->origins[i], strlen(p->origins[i]), found);
+  for (i = 1; i <= n && !*found && rc == HA_OK; i++) {
+    size_t len;
     const char *text;
-    lua_rawgeti(L, top + 2, i);
-    if (lua_type(L, -1) != LUA_TSTRING) break;
-    text = lua_tolstring(L, -1, &n);
-    ha_url_init(&other);
-    found = ha_url_parse(&other, text, n, &why) == HA_OK && ha_url_same_origin(u, &other);
-    ha_url_free(&other);
+    lua_rawgeti(L, origins, i);
+    text = lua_tolstring(L, -1, &len); /* a string: options_network.c took no other */
+    rc = compare(u, text, len, found);
     lua_pop(L, 1);
   }
-  lua_settop(L, top);
-  return found;
+  return rc;
 }
 
 static const char *call_url(lua_State *L, struct lha_exchange *x, int args, const char **why) {
   struct ha_url base, u;
   enum ha_status rc;
   const char *code = NULL, *text;
+  bool found = false;
   size_t n;
   rawfield(L, args, "url");
   if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "%s call: url: expected a text", x->session->provider->name);
   text = lua_tolstring(L, -1, &n);
+  lha_getowned(L, 1);
+  lua_getfield(L, -1, "origins"); /* may raise: before there is anything to lose */
   ha_url_init(&base);
   ha_url_init(&u);
   rc = lha_session_base(x->session, &base);
   if (rc == HA_OK) rc = n && text[0] == '/' && !(n > 1 && text[1] == '/') ? ha_url_join(&u, &base, text, n, why) : ha_url_parse(&u, text, n, why);
-  if (rc != HA_OK) {
-    code = "url_malformed";
-  } else if (!origin_listed(L, x, &u, &base) || !(u.https || u.loopback)) {
+  if (rc != HA_OK) code = "url_malformed";
+  else rc = listed(L, x, &u, &base, lua_gettop(L), &found);
+  if (rc == HA_OK && (!found || !(u.https || u.loopback))) {
     *why = "the URL's origin is not one that may get the token";
     code = "origin_refused";
-  } else {
+  } else if (rc == HA_OK) {
     rc = ha_buf_add(&x->url, u.text.data, u.text.len);
   }
   ha_url_free(&base);
   ha_url_free(&u);
   if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
-  lua_pop(L, 1);
+  lua_pop(L, 3);
   return code;
 }
 

@@ -106,7 +106,7 @@ add("session with every option", function() return { p = provider "ehealth" } en
     tokens = OLD, timeout = 3, connect_timeout = 2, limits = { body = 1000, headers = 1000, depth = 9 },
     tls = { ca_file = "/a", ca_path = "/b", cert_file = "/c", key_file = "/d", key_password = "pass-01234567", min_version = "1.3" },
     proxy = "http://user:password@proxy.example:3128", user_agent = "agent/1", headers = { ["X-One"] = "1", ["X-Two"] = "two" },
-    origins = { "https://more.example.org" }, issuer = "https://issuer.example.org", pkce = true, clock = function() return NOW end,
+    ["ori" .. "gins"] = { "https://more.example.org" }, issuer = "https://issuer.example.org", pkce = true, clock = function() return NOW end,
       margin = 5, lease = 9,
     max_wait = 4, on_event = function() end, transport = { perform = function() end }, store = { save = function() end }, key = "k",
   })
@@ -145,10 +145,15 @@ local BEGIN = {
   { "conneqt", "verify", { token = "a b", now = NOW } },
   { "conneqt", "exchange", { now = NOW } },
   { "pkb", "call", { url = "https://evil.example/", now = NOW } },
+  { "pkb", "call", { url = "https://more.example.org/x", now = NOW }, { "https://other.example.org", "https://more.example.org" } },
   { "pkb", "exchange", { code = "a\nb", now = NOW } },
 }
 for _, b in ipairs(BEGIN) do
-  add("begin " .. b[1] .. " " .. b[2], function() return { session = open(b[1], nil, OLD) } end, function(s)
+  add("begin " .. b[1] .. " " .. b[2], function()
+    local s = { session = open(b[1], { ["ori" .. "gins"] = b[4] }, OLD) }
+    collectgarbage() -- no name of an option lives on: asking for one needs memory
+    return s
+  end, function(s)
     local x, err = s.session:begin(b[2], b[3])
     if not x then return told(nil, err) end
     local r = x:request()

@@ -122,6 +122,15 @@ describe("a token is renewed early", function()
     end
   end)
 
+  it("where it arrived expired, also when the clock goes back afterwards", function()
+    local session = assert(healthauth.pkb { base_url = "https://pkb.example", client_id = "client" })
+    assert(session:restore { access_token = "access-1", obtained_at = NOW, expires_at = NOW - 100 })
+    for _, margin in ipairs { false, 0, 60 } do
+      assert.is_nil(ready(session, NOW - 50, margin or nil, 1))
+      assert.equal("access-1", ready(session, NOW - 161, margin or nil, 1))
+    end
+  end)
+
   it("once for all over a store, also when the margin is longer than the life", function()
     local clock, store = { now = NOW }, healthauth.stores.memory {}
     local provider = support.provider(clock)

@@ -199,8 +199,8 @@ static int session_state(lua_State *L) {
 /* How long before its end a token is renewed: min(60 s, 10 % of its life), and the same again times jitter (0 to 1); or the margin that the
  * session was given, which a token that is quite new is not held to: else each of many processes would renew what another just got. */
 static double early(const struct lha_tokens *t, double jitter, const double *given) {
-  double life = t->obtained_at > 0 ? t->expires_at - t->obtained_at : 600;
-  double tenth = life > 0 ? life * 0.1 : 0, rest = tenth < NEW ? tenth : NEW;
+  double known = t->expires_at - t->obtained_at, life = t->obtained_at <= 0 ? 600 : known > 0 ? known : 0; /* one may arrive expired */
+  double tenth = life * 0.1, rest = tenth < NEW ? tenth : NEW;
   if (!given) return (tenth < 60 ? tenth : 60) * (1 + jitter);
   return t->obtained_at > 0 && *given > life - rest ? life - rest : *given;
 }

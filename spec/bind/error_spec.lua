@@ -342,6 +342,17 @@ describe("a secret", function()
     end
   end)
 
+  it("in any of a call's headers, as many as there may be, is not shown either", function()
+    local headers = {}
+    for i = 1, 60 do headers["X-" .. i] = ("planted-header-%02d"):format(i) end
+    local session = open("pkb", { tokens = { access_token = "access-1" } })
+    for i = 1, 60 do
+      local exchange = assert(support.begin(session, "call", { url = "/x", headers = headers }))
+      local _, err = exchange:fail { kind = "network", code = "failed", message = "sent " .. headers["X-" .. i] }
+      absent(headers["X-" .. i], err)
+    end
+  end)
+
   it("inside the proxy's address is one by itself", function()
     local proxy = "http://user:planted-proxy-password@proxy.example:3128"
     for _, echoed in ipairs { "planted-proxy-password", "user:planted-proxy-password", proxy } do

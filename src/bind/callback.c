@@ -179,11 +179,12 @@ int lha_callback_read(lua_State *L, struct lha_exchange *x, int index) {
 
 static bool random_text(lua_State *L, size_t n, struct ha_secret *to) {
   unsigned char bytes[64];
-  struct ha_buf *text;
+  struct ha_buf *text = lha_bytes_new(L, 256);
+  enum ha_status rc;
   if (!ha_random(bytes, n)) return false;
-  text = lha_bytes_new(L, 256);
-  lha_must(L, ha_base64url_encode(text, bytes, n));
+  rc = ha_base64url_encode(text, bytes, n);
   ha_wipe(bytes, sizeof bytes);
+  lha_must(L, rc);
   lha_must(L, ha_secret_set(to, text->data, text->len));
   ha_buf_free(text);
   lua_pop(L, 1);

@@ -16,7 +16,7 @@ enum {
   LHA_CALL_BODY_MAX = 16 * 1024 * 1024, /* what call sends */
   LHA_HEADERS_MAX = 128 * 1024,
   LHA_HEADER_COUNT_MAX = 64,          /* as the transports have it */
-  LHA_SECRETS_MAX = 96                /* to be kept out of an error */
+  LHA_SECRETS_MAX = 192               /* to be kept out of an error */
 };
 
 struct lha_argument {

@@ -6,7 +6,7 @@
 #include "bytes.h"
 #include "problem.h"
 
-enum { CARRIED_MAX = 32, CARRIED_MIN = 8 };
+enum { CARRIED_MAX = LHA_HEADER_COUNT_MAX, CARRIED_MIN = 8 };
 
 struct cleaner {
   lua_State *L;

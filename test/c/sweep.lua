@@ -106,8 +106,8 @@ add("session with every option", function() return { p = provider "ehealth" } en
     tokens = OLD, timeout = 3, connect_timeout = 2, limits = { body = 1000, headers = 1000, depth = 9 },
     tls = { ca_file = "/a", ca_path = "/b", cert_file = "/c", key_file = "/d", key_password = "pass-01234567", min_version = "1.3" },
     proxy = "http://user:password@proxy.example:3128", user_agent = "agent/1", headers = { ["X-One"] = "1", ["X-Two"] = "two" },
-    ["ori" .. "gins"] = { "https://more.example.org" }, issuer = "https://issuer.example.org", pkce = true, clock = function() return NOW end,
-      margin = 5, lease = 9,
+    ["ori" .. "gins"] = { "https://more.example.org" }, issuer = "https://issuer.example.org", pkce = true,
+      clock = function() return NOW end, margin = 5, lease = 9,
     max_wait = 4, on_event = function() end, transport = { perform = function() end }, store = { save = function() end }, key = "k",
   })
   return tostring(session) .. sorted(session:tokens())

@@ -81,6 +81,14 @@ describe("a running nginx", function()
     end
   end
 
+  it("says once in its log that the provider is in trouble, also where a problem document says so", function()
+    guarded("hn.app.gate = hn.guard(" .. conneqt "$BOX/conneqt" .. ")", TRUST)
+    box:control("fault", { kind = "answer", provider = "conneqt", operation = "verify", times = 2, status = 500,
+      headers = { ["Content-Type"] = "application/problem+json" }, body = '{"type":"about:blank","title":"Out of order","status":500}' })
+    for _ = 1, 2 do assert.equal(503, server:get("/gate", TOKEN).status) end
+    assert.equal(1, times "healthauth: conneqt verify: denied (http_500): Out of order")
+  end)
+
   it("probes in silence what is right", function()
     guarded("hn.app.gate = hn.guard(" .. conneqt "$BOX/conneqt" .. ") "
       .. PEOPLE:format 'healthauth.stores.shared_dict { name = "sessions" }'

@@ -9,10 +9,12 @@ local told, sorts = {}, 0
 
 local M = {}
 
--- A login that was denied or a session that is over is a person's affair, not the owner's. An answer that was lost or makes no sense is the
--- owner's also where the person must log in again because of it.
+local OWNERS = { fix_credentials = true, fix_request = true, retry = true, wait = true }
+
+-- A login that was denied or a session that is over is a person's affair, not the owner's. A provider in trouble is the owner's, however it
+-- words that; an answer that was lost or makes no sense also where the person must log in again because of it.
 local function concerns_owner(err)
-  if err.action == "fix_credentials" or err.action == "fix_request" then return true end
+  if OWNERS[err.action] then return true end
   return err.kind ~= "denied" and err.kind ~= "state" and not (err.kind == "argument" and err.action == "reauthorize")
 end
 

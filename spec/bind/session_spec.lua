@@ -56,7 +56,7 @@ local IMPOSSIBLE = {
   { "max_wait", { "20", true, {}, -1, NAN, INF } },
   { "endpoints", { 5, "x", true, { 5 }, { exchange = 5 }, { exchange = "" }, { exchange = "token" }, { exchange = "//evil.example/x" },
     { exchange = "http://evil.example/x" }, { exchange = "https://u@evil.example/x" }, { exchange = "/a b" }, { exchange = "/a\r\nb" },
-    { exchange = "/a#b" }, { exchange = "/a\\b" } } },
+    { exchange = "/a#b" }, { exchange = "/a\\b" }, { exchange = "/a/../b" }, { exchange = "/%2E./b" }, { exchange = "/a%zz" } } },
 }
 
 describe("an option", function()

@@ -365,6 +365,20 @@ enum ha_status ha_url_join(struct ha_url *u, const struct ha_url *base, const ch
   return rc;
 }
 
+enum ha_status ha_url_path(const char *path, size_t len, const char **why) {
+  struct ha_url base, u;
+  enum ha_status rc;
+  *why = "a path starts with a slash";
+  if (len == 0 || path[0] != '/') return HA_BAD;
+  ha_url_init(&base);
+  ha_url_init(&u);
+  rc = ha_url_parse(&base, "https://h/", 10, why);
+  if (rc == HA_OK) rc = ha_url_join(&u, &base, path, len, why);
+  ha_url_free(&base);
+  ha_url_free(&u);
+  return rc;
+}
+
 bool ha_url_same_origin(const struct ha_url *a, const struct ha_url *b) {
   return a->path != 0 && a->path == b->path && memcmp(a->text.data, b->text.data, a->path) == 0;
 }

@@ -32,6 +32,9 @@ enum ha_status ha_url_parse(struct ha_url *u, const char *text, size_t len, cons
 /* base + path, joined with exactly one slash, query allowed in path only; then parsed as above. base has no query. */
 enum ha_status ha_url_join(struct ha_url *u, const struct ha_url *base, const char *path, size_t len, const char **why) HA_MUST_USE;
 
+/* Whether a path that starts with one slash can be joined to a base: HA_BAD with *why when it cannot. */
+enum ha_status ha_url_path(const char *path, size_t len, const char **why) HA_MUST_USE;
+
 bool ha_url_same_origin(const struct ha_url *a, const struct ha_url *b);
 
 #endif

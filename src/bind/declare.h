@@ -43,6 +43,10 @@ void lha_declare_fields(const struct lha_cursor *c, const char *member, struct l
 /* Raises when the text of c.member is neither a path below base_url nor a whole https URL (http only to loopback). */
 void lha_declare_path(const struct lha_cursor *c, const char *member, const char *path);
 
+/* Raises when the text of c.member is no whole https URL (http only to loopback): any, one without a query, or one that ends behind its host and port. */
+enum lha_url_part { LHA_URL_WHOLE, LHA_URL_BASE, LHA_URL_ORIGIN };
+void lha_declare_url(const struct lha_cursor *c, const char *member, const char *url, enum lha_url_part part);
+
 /* A block of the arena; raises when there is no memory. */
 void *lha_declare_alloc(const struct lha_cursor *c, size_t size);
 char *lha_declare_copy(const struct lha_cursor *c, const char *p, size_t n);

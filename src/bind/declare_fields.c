@@ -104,20 +104,32 @@ void lha_declare_fields(const struct lha_cursor *outer, const char *member, stru
 }
 
 void lha_declare_path(const struct lha_cursor *c, const char *member, const char *path) {
-  struct ha_url u;
-  enum ha_status rc;
   const char *why = NULL;
-  bool fine;
-  if (path[0] == '/' && path[1] != '/') {
-    if (strchr(path, '#') || strchr(path, ' ')) lha_declare_bad(c, member, "a path without space and fragment");
+  enum ha_status rc;
+  if (path[0] != '/') {
+    lha_declare_url(c, member, path, LHA_URL_WHOLE);
     return;
   }
+  rc = ha_url_path(path, strlen(path), &why);
+  if (rc == HA_NOMEM) luaL_error(c->L, "not enough memory");
+  if (rc != HA_OK) lha_declare_bad(c, member, "a path that starts with one slash, without fragment and dot segments, or a whole https URL");
+}
+
+void lha_declare_url(const struct lha_cursor *c, const char *member, const char *url, enum lha_url_part part) {
+  static const char *const EXPECTED[] = {"a path that starts with one slash, or a whole https URL", "a whole https URL without a query",
+                                         "origins such as https://api.example.org"};
+  struct ha_url u;
+  const char *why = NULL;
+  enum ha_status rc;
+  bool fine;
   ha_url_init(&u);
-  rc = ha_url_parse(&u, path, strlen(path), &why);
+  rc = ha_url_parse(&u, url, strlen(url), &why);
   fine = rc == HA_OK && (u.https || u.loopback);
+  if (part != LHA_URL_WHOLE) fine = fine && u.query == u.text.len;
+  if (part == LHA_URL_ORIGIN) fine = fine && u.path + 1 == u.text.len;
   ha_url_free(&u);
   if (rc == HA_NOMEM) luaL_error(c->L, "not enough memory");
-  if (!fine) lha_declare_bad(c, member, "a path that starts with one slash, or a whole https URL");
+  if (!fine) lha_declare_bad(c, member, EXPECTED[part]);
 }
 
 bool lha_fields_take(const struct lha_fields *fields, const char *name) {

@@ -16,14 +16,9 @@ static bool endpoint_fine(lua_State *L, const char *p, size_t n) {
   const char *why;
   enum ha_status rc;
   bool fine;
-  size_t i;
-  if (n == 0 || n > HA_URL_MAX) return false;
-  for (i = 0; i < n; i++)
-    if (p[i] <= 0x20 || p[i] > 0x7E || p[i] == '#' || p[i] == '\\') return false;
-  if (p[0] == '/') return n < 2 || p[1] != '/';
   ha_url_init(&u);
-  rc = ha_url_parse(&u, p, n, &why);
-  fine = rc == HA_OK && (u.https || u.loopback);
+  rc = n > 0 && p[0] == '/' ? ha_url_path(p, n, &why) : ha_url_parse(&u, p, n, &why);
+  fine = rc == HA_OK && (p[0] == '/' || u.https || u.loopback);
   ha_url_free(&u);
   if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
   return fine;

@@ -174,8 +174,7 @@ static void read_environments(const struct lha_cursor *outer, struct lha_provide
     lua_rawgeti(c.L, keys, i + 1);
     p->environments[i].name = lha_declare_copy(&c, lua_tostring(c.L, -1), strlen(lua_tostring(c.L, -1)));
     p->environments[i].value = lha_declare_text(&c, p->environments[i].name, NULL, true);
-    if (p->environments[i].value[0] == '/') lha_declare_bad(&c, p->environments[i].name, "a whole https URL");
-    lha_declare_path(&c, p->environments[i].name, p->environments[i].value);
+    lha_declare_url(&c, p->environments[i].name, p->environments[i].value, LHA_URL_BASE);
     lua_pop(c.L, 1);
   }
   p->environment_count = n;
@@ -245,7 +244,7 @@ static void read_call(const struct lha_cursor *outer, struct lha_provider *p) {
   p->has_call = true;
   read_rules(&c, "expired", false, &p->expired);
   p->origin_count = lha_declare_texts(&c, "origins", &p->origins);
-  for (i = 0; i < p->origin_count; i++) lha_declare_path(&c, "origins", p->origins[i]);
+  for (i = 0; i < p->origin_count; i++) lha_declare_url(&c, "origins", p->origins[i], LHA_URL_ORIGIN);
   lua_pop(c.L, 1);
 }
 

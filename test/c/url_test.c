@@ -279,6 +279,19 @@ static const struct join JOINS[] = {
   {"https://h/p?", "a", NULL},
 };
 
+static void test_path(void) {
+  static const struct { const char *path; bool fine; } PATHS[] = {
+      {"/", true}, {"/a/b?c=d", true}, {"/a%20b", true}, {"/a//b", true}, {"", false}, {"a", false}, {"?a", false}, {"//a", false},
+      {"/a/../b", false}, {"/.", false}, {"/%2e%2E/", false}, {"/a#b", false}, {"/a b", false}, {"/a\\b", false}, {"/a%zz", false}, {"/\x7f", false}};
+  const char *why;
+  size_t i;
+  for (i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++) {
+    CHECK_CASE(PATHS[i].path);
+    CHECK_EQ_INT(ha_url_path(PATHS[i].path, strlen(PATHS[i].path), &why), PATHS[i].fine ? HA_OK : HA_BAD);
+  }
+  CHECK_CASE("");
+}
+
 static void test_join(void) {
   struct ha_url base, u;
   const char *why;
@@ -389,6 +402,7 @@ int main(void) {
   test_tables();
   test_bytes();
   test_lengths();
+  test_path();
   test_join();
   test_origins();
   test_memory();

@@ -3,6 +3,7 @@
 -- fits another cookie. __Host- where the page is https. What cannot be opened counts as absent.
 
 local core = require "healthauth.core"
+local options = require "healthauth.nginx.options"
 
 local SECRET_LEAST = 32
 local VALUE_MAX = 3800 -- browsers drop a cookie above 4096 bytes
@@ -15,6 +16,7 @@ local M = {}
 ---@return string|nil why
 function M.keys(secret)
   local keys = {}
+  if type(secret) == "table" and not options.is_list(secret) then return nil, "secret: expected a text or a list of texts" end
   for i, one in ipairs(type(secret) == "table" and secret or { secret }) do
     if type(one) ~= "string" or #one < SECRET_LEAST then
       return nil, "secret: " .. SECRET_LEAST .. " random bytes or more, the same in every worker and machine (openssl rand -base64 32)"

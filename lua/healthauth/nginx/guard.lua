@@ -137,6 +137,7 @@ local function make(session, given)
   self.header_plain = plain(self.header)
   self.forged = {}
   if self.identity then self.forged[plain(token_name(self.identity, "identity"))] = true end
+  if not options.is_list(self.clear) then options.refuse("guard", "clear: expected a list of header names", 3) end
   for _, name in ipairs(self.clear) do
     if type(name) ~= "string" then options.refuse("guard", "clear: expected a list of header names", 3) end
     self.forged[plain(token_name(name, "clear"))] = true

@@ -42,6 +42,18 @@ function M.read(who, options, known, level)
   return out
 end
 
+--- Whether a table is a list and nothing else: what stands under a name, or behind a hole, would be passed over without a word.
+---@param list table
+---@return boolean
+function M.is_list(list)
+  local members = 0
+  for _ in next, list do members = members + 1 end
+  for i = 1, members do
+    if list[i] == nil then return false end
+  end
+  return true
+end
+
 --- Turns make(subject, options) -> function into what users call.
 ---@param who string
 ---@param phases table  where it may run

@@ -137,6 +137,7 @@ local WRONG = {
   { "name", function(d) d.name = "1acme" end },
   { "name", function(d) d.name = ("a"):rep(65) end },
   { "name", function(d) d.name = 5 end },
+  { "declaration: expected members with names", function(d) d[1] = "x" end },
   { "environments", function(d) d.environments = "https://auth.acme.example" end },
   { "environments.test", function(d) d.environments.test = "http://auth.acme.example" end },
   { "environments.test", function(d) d.environments.test = "/path" end },

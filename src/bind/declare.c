@@ -8,6 +8,7 @@
 
 int lha_declare_bad(const struct lha_cursor *c, const char *member, const char *what) {
   const char *dot = c->path[0] && member ? "." : "";
+  if (!c->path[0] && !member) member = "declaration";
   return luaL_error(c->L, "%s%s%s: expected %s", c->path, dot, member ? member : "", what);
 }
 

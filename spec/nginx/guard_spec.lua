@@ -25,6 +25,7 @@ local HTTP = [[
     hn.app.lasting = hn.guard(live, { cache = { dict = "small", valid = 30, gone = 0.2 } })
     hn.app.mortal = hn.guard(session("$SANDBOX/conneqt", 1), { cache = { dict = "small" } })
     hn.app.slow = hn.guard(session("$SANDBOX/conneqt", 0.3), { cache = { dict = "small", valid = 1 } })
+    hn.app.forgetful = hn.guard(live, { cache = { dict = "small", valid = 0, gone = 0 } })
     hn.app.live = live
     local dead = session "$SANDBOX/conneqt"
     hn.app.dead = hn.guard(dead, { cache = { dict = "verdicts" } })
@@ -37,7 +38,7 @@ local HTTP = [[
     location /up { content_by_lua_block { local out = {} for name, value in pairs(ngx.req.get_headers(0)) do out[name] = value end
       ngx.print(require("healthauth.core").json_encode(out)) } }
     underscores_in_headers on;
-    location ~ ^/(?<which>gate|plain|either|bearer|down|short|brief|lasting|mortal|slow|dead|dead_plain)$ {
+    location ~ ^/(?<which>gate|plain|either|bearer|down|short|brief|lasting|mortal|slow|forgetful|dead|dead_plain)$ {
       access_by_lua_block { require("healthauth.nginx").app[ngx.var.which]() }
       rewrite ^ /up break;
       proxy_pass http://127.0.0.1:$PORT;
@@ -102,6 +103,22 @@ describe("the guard in nginx", function()
     box:control("fault", { kind = "delay", provider = "conneqt", operation = "verify", seconds = 0.3 })
     assert.same({ ["200"] = 60 }, server:burst("/gate", 60, { HEADER .. good }))
     assert.equal(before + 1, verifies())
+  end)
+
+  it("shares a verdict among those who waited for it where none is kept, and gives it to nobody later", function()
+    local good, gone = token(), token()
+    box:control("revoke", { token = gone })
+    for text, status in pairs { [good] = "200", [gone] = "401" } do
+      local before = verifies()
+      box:control("fault", { kind = "delay", provider = "conneqt", operation = "verify", seconds = 0.5 })
+      assert.same({ [status] = 60 }, server:burst("/forgetful", 60, { HEADER .. text }))
+      local asked = verifies() - before
+      assert.is_true(asked >= 1 and asked < 10, "asked " .. asked .. " times") -- who came after the answer asks again
+      for i = 1, 2 do
+        assert.equal(tonumber(status), server:get("/forgetful", { headers = { HEADER .. text } }).status)
+        assert.equal(before + asked + i, verifies())
+      end
+    end
   end)
 
   it("refuses a gone token with 401, and remembers that", function()

@@ -18,9 +18,9 @@ local setup = require "healthauth.nginx.setup"
 local KNOWN = {
   dict = { "string", "required" }, valid = { "number", nil, 30 }, gone = { "number", nil, 300 }, stale_if_error = { "number", nil, 0 },
 }
-local VALID, GONE = 1, 2
+local VALID, GONE, TROUBLE = 1, 2, 3
 local STEP, STEP_MAX = 0.004, 0.05
-local TROUBLE_SECONDS = 2
+local TOLD_SECONDS = 2
 
 local Cache = {}
 Cache.__index = Cache
@@ -64,15 +64,31 @@ local function trouble_of(text)
   }
 end
 
+-- What asking came to, for those who wait for it and find no verdict kept: good for who began to wait before this moment, and no other.
+local function tell(self, key, flag, note)
+  self.zone:set("ha:t:" .. key, ("%.6f %s"):format(core.monotonic(), note), TOLD_SECONDS, flag)
+end
+
+-- What is known since a request began to wait: whether anything is, the verdict, or why there is none.
+local function known(self, key, name, started)
+  local valid = look(self, name)
+  if valid ~= nil then return true, valid end
+  local told, flag = self.zone:get("ha:t:" .. key)
+  local time, note = tostring(told or ""):match "^(%S+) (.*)$"
+  if not time or tonumber(time) < started then return false end
+  if flag == VALID or flag == GONE then return true, flag == VALID end
+  return true, nil, trouble_of(note)
+end
+
 -- We hold the flight: ask, keep, tell the others.
 local function fly(self, key, name, flight, ask, session, token)
-  self.zone:delete("ha:t:" .. key)
   local ok, valid, err = pcall(ask, session, token)
   if ok and valid ~= nil then
     put(self, name, valid)
+    if (valid and self.valid or self.gone) < TOLD_SECONDS then tell(self, key, valid and VALID or GONE, "") end
   else
-    local note = ok and err and (tostring(err.code) .. (err.retry_after and " " .. math.floor(err.retry_after) or "")) or ""
-    self.zone:set("ha:t:" .. key, note, TROUBLE_SECONDS)
+    tell(self, key, TROUBLE,
+      ok and err and (tostring(err.code) .. (err.retry_after and " " .. math.floor(err.retry_after) or "")) or "")
   end
   self.zone:delete(flight)
   if not ok then error(valid, 0) end
@@ -85,10 +101,8 @@ local function wait(self, key, name, flight, started)
   while core.monotonic() - started < self.flight do
     ngx.sleep(step)
     step = math.min(STEP_MAX, step * 1.5)
-    local valid = look(self, name)
-    if valid ~= nil then return valid, nil, "joined" end
-    local trouble = self.zone:get("ha:t:" .. key)
-    if trouble then return nil, trouble_of(trouble), "joined" end
+    local found, valid, trouble = known(self, key, name, started)
+    if found then return valid, trouble, "joined" end
     if not self.zone:get(flight) then return nil, nil, "again" end
   end
   return nil, trouble_of "lease_timeout", "joined"
@@ -111,12 +125,14 @@ function Cache:verdict(key, ask, session, token)
   repeat
     local mine, why = self.zone:add(flight, true, self.flight)
     if mine then
-      valid = look(self, name) -- another's answer may have come just before
-      if valid ~= nil then
+      local found
+      found, valid, err = known(self, key, name, started) -- another's answer may have come just before
+      if found then
         self.zone:delete(flight)
-        return valid, nil, "joined"
+        how = "joined"
+      else
+        valid, err, how = fly(self, key, name, flight, ask, session, token)
       end
-      valid, err, how = fly(self, key, name, flight, ask, session, token)
     elseif why == "exists" then
       valid, err, how = wait(self, key, name, flight, started)
     else

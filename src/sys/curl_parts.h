@@ -46,6 +46,9 @@ struct ha_curl_exchange {
 CURLcode ha_curl_setup(CURL *easy, struct ha_curl_exchange *x);
 void ha_curl_setup_free(struct ha_curl_exchange *x); /* wipes the header lines */
 
+/* Makes no record of TLS that holds no data keep libcurl from looking at the clock. */
+CURLcode ha_curl_tls_setup(CURL *easy);
+
 /* Whether TLS holds bytes that libcurl has not read yet; true where that cannot be told. In a callback only. */
 bool ha_curl_tls_rest(CURL *easy);
 

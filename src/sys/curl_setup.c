@@ -255,6 +255,7 @@ static CURLcode set_tls(CURL *easy, const struct ha_curl_request *q) {
     SET(CURLOPT_PROXY_CAINFO, q->ca_file.data);
     SET(CURLOPT_PROXY_CAPATH, q->ca_path.data);
   }
+  if (rc == CURLE_OK) rc = ha_curl_tls_setup(easy);
   if (q->cert_file.data) SET(CURLOPT_SSLCERT, q->cert_file.data);
   if (q->cert_file.data) SET(CURLOPT_SSLKEY, q->key_file.data ? q->key_file.data : q->cert_file.data);
   /* With no password at all OpenSSL would ask for one at the terminal, or read it from standard input, and wait for ever. */

@@ -26,6 +26,7 @@ static curl_seek_callback on_seek;
 static curl_opensocket_callback on_open;
 static curl_closesocket_callback on_close;
 static curl_prereq_callback on_begin;
+static curl_ssl_ctx_callback on_context;
 
 CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
   CURLcode (*next)(CURL *, CURLoption, ...), rc = CURLE_OK;
@@ -39,6 +40,7 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
     case CURLOPT_SEEKFUNCTION: on_seek = va_arg(more, curl_seek_callback); break;
     case CURLOPT_OPENSOCKETFUNCTION: on_open = va_arg(more, curl_opensocket_callback); break;
     case CURLOPT_CLOSESOCKETFUNCTION: on_close = va_arg(more, curl_closesocket_callback); break;
+    case CURLOPT_SSL_CTX_FUNCTION: on_context = va_arg(more, curl_ssl_ctx_callback); break;
     case CURLOPT_PREREQFUNCTION: on_begin = va_arg(more, curl_prereq_callback); break;
     default:
       if (option >= CURLOPTTYPE_OFF_T && option < CURLOPTTYPE_BLOB) rc = next(easy, option, va_arg(more, curl_off_t));
@@ -204,6 +206,31 @@ static void unknown_rest(void) {
     close_exchange();
     curl_easy_cleanup(easy);
   }
+}
+
+/* OpenSSL's way to read on behind records without data is switched off in each context that libcurl makes. */
+static void reads_record_by_record(void) {
+  enum { CTRL_MODE = 33, AUTO_RETRY = 4 };
+  const void *(*method)(void);
+  void *(*new_context)(const void *), *context;
+  void (*free_context)(void *);
+  long (*control)(void *, int, long, void *);
+  CHECK_CASE("record by record");
+  FAULTS_NEXT(method, "TLS_client_method"); /* libcurl brings them */
+  FAULTS_NEXT(new_context, "SSL_CTX_new");
+  FAULTS_NEXT(free_context, "SSL_CTX_free");
+  FAULTS_NEXT(control, "SSL_CTX_ctrl");
+  on_context = NULL;
+  open_exchange("GET", "http://localhost:1/", NULL);
+  CHECK(!on_context);
+  close_exchange();
+  open_exchange("GET", "https://localhost:1/", NULL);
+  context = new_context(method());
+  CHECK(on_context && context && (control(context, CTRL_MODE, 0, NULL) & AUTO_RETRY));
+  if (on_context && context) CHECK_EQ_INT(on_context(NULL, context, NULL), CURLE_OK);
+  CHECK(!(control(context, CTRL_MODE, 0, NULL) & AUTO_RETRY));
+  free_context(context);
+  close_exchange();
 }
 
 static int opened(const char *ip, curlsocktype purpose) {
@@ -399,6 +426,7 @@ int main(void) {
   leaves_once();
   bytes_in_order();
   unknown_rest();
+  reads_record_by_record();
   peers();
   links();
   no_standard_stream();

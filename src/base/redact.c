@@ -261,8 +261,8 @@ enum ha_status ha_redact(struct ha_buf *out, const char *text, size_t n, const s
   w.text.bytes = text;
   w.text.len = n;
   rc = open_views(&w);
-  for (i = 0; rc == HA_OK && i < count; i++)
-    if (secrets[i] && secrets[i]->data && secrets[i]->len >= HA_REDACT_MIN) rc = search_secret(&w, secrets[i]);
+  for (i = 0; rc == HA_OK && i < count; i++) /* no spelling is shorter than the secret: a document of many small texts costs little */
+    if (secrets[i] && secrets[i]->data && secrets[i]->len >= HA_REDACT_MIN && secrets[i]->len <= n) rc = search_secret(&w, secrets[i]);
   if (rc == HA_OK) {
     project(&w.text, &w.percent, PERCENT);
     project(&w.text, &w.form, FORM);

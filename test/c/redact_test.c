@@ -207,6 +207,29 @@ static void test_memory(bool only_one) {
   ha_alloc_use(NULL);
 }
 
+/* What is too short to hold a secret is not searched for it: there is memory for the text alone. */
+static void test_short_texts(void) {
+  static const char *const SECRETS[3] = {"12345", "a long one, a long one, a long one", NULL};
+  struct ha_secret made[3];
+  const struct ha_secret *list[3];
+  struct ha_buf out;
+  int k;
+  budget = 1000;
+  ha_alloc_use(&SCARCE);
+  fill(made, list, SECRETS);
+  ha_buf_init(&out, 64);
+  budget = 2; /* marks and out */
+  CHECK_EQ_INT(ha_redact(&out, "1234", 4, list, 3), HA_OK);
+  CHECK_EQ_STR(out.data, "1234");
+  budget = 1000;
+  CHECK_EQ_INT(ha_redact(&out, "12345", 5, list, 3), HA_OK);
+  CHECK_EQ_STR(out.data, "1234[secret]");
+  ha_buf_free(&out);
+  for (k = 0; k < 3; k++) ha_secret_clear(&made[k]);
+  CHECK_EQ_INT(blocks, 0);
+  ha_alloc_use(NULL);
+}
+
 /* The small appenders too: nothing is added when there is no memory. */
 static void test_memory_of_texts(void) {
   struct ha_buf out;
@@ -229,6 +252,7 @@ int main(void) {
   test_worst_case();
   test_memory(false);
   test_memory(true);
+  test_short_texts();
   test_memory_of_texts();
   return check_done();
 }

@@ -197,6 +197,15 @@ describe("the cosocket transport in nginx", function()
       assert.is_true(nginx.wait_for(3, function() return process.read(out) == "true" end))
     end)
 
+    it("a request that a reload does not end", function()
+      local out, before, old = server.folder .. "/reload.out", run:count(control, "slow"), server:workers()[1]
+      os.execute(("curl -s '%s' >%s &"):format(server:url "/thread?pool=healthauth&path=/case/slow", out))
+      assert.is_true(nginx.wait_for(3, function() return run:count(control, "slow") > before end))
+      server:signal "HUP"
+      assert.is_true(nginx.wait_for(5, function() return process.read(out) == "true" end), "said " .. tostring(process.read(out)))
+      assert.is_true(nginx.wait_for(5, function() return #server:workers() == 1 and server:workers()[1] ~= old end))
+    end)
+
     it("nothing where the pool is missing, and says what to write", function()
       local said = server:get("/thread?pool=nobody&path=/case/plain").body
       assert.truthy(said:find("^argument thread_pool_missing not_sent .*thread_pool nobody threads="), said)

@@ -3,6 +3,7 @@
 -- locked keys, https proxies). Needs `thread_pool NAME threads=N;` at the main level of nginx.conf. Works in rewrite, access and content.
 
 local run_worker_thread = ngx.run_worker_thread -- luacheck: ignore 143
+local SPARE = 60 -- seconds: the threads of the pool may be busy with others first
 local PHASES = { rewrite = true, access = true, content = true }
 
 local Transport = { __name = "healthauth.nginx.worker_thread" }
@@ -10,6 +11,11 @@ Transport.__index = Transport
 
 local function fail(kind, code, message, outcome)
   return nil, { kind = kind, code = code, message = message, outcome = outcome }
+end
+
+-- Keeps a timer running; a thread takes no C function such as ngx.sleep itself.
+local function stay(seconds)
+  ngx.sleep(seconds)
 end
 
 --- Sends one request and waits for its answer; the worker goes on with others meanwhile.
@@ -21,7 +27,10 @@ function Transport:perform(request)
   if not PHASES[phase] then
     return fail("argument", "phase_unsupported", "ngx.run_worker_thread does not work in the phase " .. phase, "not_sent")
   end
+  -- At a reload the old worker ends as soon as no timer runs in it, whether a thread is at work or not: one runs until the answer is here.
+  local timer = ngx.thread.spawn(stay, (request.timeout or 0) + SPARE)
   local ran, response, failure = run_worker_thread(self.pool, "healthauth.nginx.worker_entry", "perform", request)
+  ngx.thread.kill(timer)
   if not ran then
     local text = tostring(response)
     if text:find("no thread pool", 1, true) or text:find("not found", 1, true) then

@@ -44,7 +44,9 @@ function M.tls(tls)
   if type(tls) ~= "table" then refuse "tls: expected a table" end
   for name, value in next, tls do
     if not TLS[name] then refuse("tls: unknown member '" .. tostring(name) .. "'") end
-    if type(value) ~= "string" or value == "" then refuse("tls." .. name .. ": expected a text that is not empty") end
+    if type(value) ~= "string" or value == "" or value:find("\0", 1, true) then
+      refuse("tls." .. name .. ": expected a text without NUL that is not empty")
+    end
     if DIRECTIVES[name] then refuse("tls." .. name .. " is nginx's to decide: " .. DIRECTIVES[name]) end
   end
   if tls.key_file and not tls.cert_file then refuse "tls.key_file needs cert_file" end
@@ -60,7 +62,7 @@ function M.proxy(text)
   if type(text) ~= "string" then refuse "proxy: expected a text" end
   local scheme, rest = text:match "^(%a+://)(.*)$"
   if not scheme or scheme:lower() ~= "http://" then refuse(PROXY_FORM) end
-  local userinfo, host = rest:match "^([^/?#]*)@([^@]*)$"
+  local userinfo, host = rest:match "^([^/?#@]*)@([^@]*)$"
   local url = core.url(scheme .. (host or rest))
   if not url or url.path ~= "/" or url.query then refuse(PROXY_FORM) end
   local out = { host = url.host, port = url.port, loopback = url.loopback }

@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.." || exit 2
 jobs=${JOBS:-$(nproc)}; [ "$jobs" -ge 2 ] || jobs=2
 limit=${LIMIT:-540}
 logs=$PWD/build/log; mkdir -p "$logs"
+exec 9>"$logs/lock" && flock 9 # two runs in one tree would write over each other's files
 started=$SECONDS
 
 # NAME: command. The longest first, so that the short ones fill the gaps. A job without a closing line of its own counts as one.
@@ -45,13 +46,16 @@ build build-asan make --no-print-directory -j"$jobs" build-asan
 [ "$failed" -eq 0 ] || { total; exit 1; }
 echo "built in $((SECONDS - started)) s"
 
-# What to show of a failed job: from its first failure on, and its end; all of it is in the file.
+# What to show of a failed job, indented: from its first failure on, and its end; all of it is in the file. And the case that a program was
+# in when it ended without a word (tools/ci_output.lua).
 excerpt() {
   local log=$logs/$1.log from
   echo "---- build/log/$1.log"
+  [ ! -s "$logs/$1.now" ] || echo "it ended in: $(cat "$logs/$1.now")"
   from=$(grep -nE -m 1 '^(Failure|Error) ->|^== |: error: |ERROR: |runtime error' "$log" | cut -d : -f 1)
-  if [ -n "$from" ]; then tail -n +"$from" "$log" | head -n 80; echo '...'; fi
-  tail -n 12 "$log"
+  tail -n +"${from:-1}" "$log" | cut -c 1-600 | awk -v first="${from:+90}" '
+    { line[NR] = $0 }
+    END { for (i = 1; i <= NR; i++) if (i <= first || i > NR - 40) print line[i]; else if (!cut++) print "..." }'
   echo '----'
 }
 finish() { # NAME: adds one job up
@@ -62,7 +66,7 @@ finish() { # NAME: adds one job up
   esac
   if add "$name" "$rc" "$log" >"$logs/note"; then mark=ok; else mark=FAILED; fi
   printf '%-18s %-6s %4s s  %s\n' "$name" "$mark" "$(cat "$logs/$name.time" 2>/dev/null)" "$(sed -n '/passed, .* failed, .* skipped$/h; ${x;p}' "$log")"
-  [ "$mark" = ok ] || { cat "$logs/note"; excerpt "$name"; }
+  [ "$mark" = ok ] || { { cat "$logs/note"; excerpt "$name"; } | sed 's/^/  /'; }
 }
 
 declare -A running=()
@@ -76,10 +80,10 @@ collect() {
 for name in "${order[@]}"; do
   [ -n "${job[$name]:-}" ] || { echo "no such job: $name"; failed=$((failed + 1)); continue; }
   while [ ${#running[@]} -ge "$jobs" ]; do collect; done
-  rm -f "$logs/$name.rc"
+  rm -f "$logs/$name.rc" "$logs/$name.now"
   (
     from=$SECONDS
-    python3 tools/alone.py "$limit" bash -c "${job[$name]}" >"$logs/$name.log" 2>&1 </dev/null & child=$!
+    TEST_NOW=$logs/$name.now python3 tools/alone.py "$limit" bash -c "${job[$name]}" >"$logs/$name.log" 2>&1 </dev/null 9>&- & child=$!
     trap 'kill "$child" 2>/dev/null' TERM
     wait "$child"; echo $? >"$logs/$name.rc"; echo $((SECONDS - from)) >"$logs/$name.time"
   ) &

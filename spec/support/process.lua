@@ -45,6 +45,22 @@ function process.sleep(seconds)
   os.execute(("sleep %.3f"):format(seconds))
 end
 
+-- What servers that run write, by their names: name = path or function.
+local logs = {}
+
+--- A server's log may be shown when a case fails, until it is nil again.
+---@param name string
+---@param where string|fun(): string|nil  its path, or what tells it
+function process.log(name, where) logs[name] = where end
+
+--- What the servers that run have written so far.
+---@return table<string, string> name to text
+function process.logs()
+  local out = {}
+  for name, where in pairs(logs) do out[name] = type(where) == "string" and read(where) or type(where) == "function" and where() or "" end
+  return out
+end
+
 --- A new folder of this process's own; process.remove takes it away.
 function process.folder()
   local path = capture("mktemp -d")
@@ -87,24 +103,33 @@ end
 local Server = {}
 Server.__index = Server
 
+--- Whether a process runs.
+function process.alive(pid)
+  local stat = read("/proc/" .. pid .. "/stat")
+  return stat ~= nil and not stat:find(") Z ", 1, true)
+end
+
 --- Starts a program and waits until it has printed a line "ready". Lines "name value" before it become server.ports[name].
 ---@param command string[]
 ---@param env? table
----@param patience? number seconds to wait, 10
+---@param patience? number seconds to wait, 60
 function process.start(command, env, patience)
   local folder = process.folder()
   local self = setmetatable({ folder = folder, ports = {} }, Server)
   self.pid = capture(("cd /; %s </dev/null >%s/out 2>%s/err & echo $!"):format(command_line(command, env), folder, folder))
-  local waited = 0
+  local waited, over = 0
   repeat
+    over = not process.alive(self.pid)
     local out = read(folder .. "/out") or ""
     if ("\n" .. out):find("\nready\n", 1, true) then
+      self.name = command[#command > 1 and command[1]:find "python" and command[2] ~= "-c" and 2 or 1]:match "[^/]*$" .. " " .. self.pid
+      process.log(self.name, function() return (("\n" .. self:output()):gsub("^.-\nready\n", "")) end)
       for name, value in out:gmatch("([%w_]+) (%S+)\n") do self.ports[name] = value end
       return self
     end
     process.sleep(0.05)
     waited = waited + 0.05
-  until waited > (patience or 10)
+  until over or waited > (patience or 60)
   local said = (read(folder .. "/out") or "") .. (read(folder .. "/err") or "")
   self:stop()
   error("the server did not get ready: " .. said)
@@ -127,6 +152,7 @@ kill -9 $pid 2>/dev/null
 function Server:stop()
   if not self.pid then return end
   os.execute(STOP:format(self.pid))
+  if self.name then process.log(self.name, nil) end
   self.pid = nil
   process.remove(self.folder)
 end

@@ -95,15 +95,27 @@ describe("the redis store", function()
       server:up()
     end)
 
+    -- A store that waits this long only, and has saved "k" and its version: a busy machine may take longer to get there.
+    local function impatient(timeout)
+      local store = open { timeout = timeout }
+      for _ = 1, 100 do
+        local _, version = store:load "k"
+        if type(version) ~= "table" then
+          version = store:save("k", "1", version)
+          if version then return store, version end
+        end
+      end
+      error "never answered"
+    end
+
     it("does not get a swap twice when its answer is late", function()
-      local store = open { timeout = 0.3 }
-      local version = yes(store:save("k", "1"))
+      local store, version = impatient(0.3)
       server:freeze()
       local value, err = store:save("k", "2", version)
       server:thaw()
       fails("store_unavailable", value, err)
       local record, newer
-      for _ = 1, 100 do
+      for _ = 1, 500 do
         record, newer = store:load("k")
         if record == "2" then break end
         process.sleep(0.02)
@@ -113,15 +125,14 @@ describe("the redis store", function()
     end)
 
     it("answers in time or not at all", function()
-      local store = open { timeout = 0.2 }
-      yes(store:save("k", "1"))
+      local store = impatient(0.2)
       server:freeze()
       local start = core.monotonic()
       local value, err = store:load("k")
       local took = core.monotonic() - start
       server:thaw()
       fails("store_unavailable", value, err)
-      yes(took < 1, "took " .. took)
+      yes(took < 4, "took " .. took) -- 5 would be the default
     end)
 
     it("may forget our scripts", function()
@@ -285,11 +296,12 @@ describe("the redis store", function()
     for _, case in ipairs(answers) do
       it(case[1], function()
         local store = start(case[2][1], case[2][2], case[2][3], case[2][4] or "1")
-        local started = core.monotonic()
-        fails("store_unavailable", store:load("k"))
-        fails("store_unavailable", store:save("k", "r"))
-        fails("store_unavailable", store:acquire("k", 1))
-        yes(core.monotonic() - started < 5, "in time")
+        for _, name in ipairs { "load", "save", "acquire" } do
+          local started = core.monotonic()
+          fails("store_unavailable", store[name](store, "k", name == "save" and "r" or 1))
+          local took = core.monotonic() - started
+          yes(took < 4, name .. " took " .. took) -- 5 would be the default
+        end
       end)
     end
 

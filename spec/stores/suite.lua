@@ -5,6 +5,7 @@
 
 local check = require "spec.stores.check"
 local common = require "healthauth.stores.common"
+local core = require "healthauth.core"
 
 local equal, yes, fails = check.equal, check.yes, check.fails
 
@@ -20,6 +21,22 @@ local function sorted(store)
     found[key], count = record, count + 1
   end
   return found, count
+end
+
+-- A lease that another was refused while it lived, and its life. Where time is real, a busy machine may let it pass before the other asks:
+-- then a longer one is tried, and only then.
+local function short_lease(h)
+  local ttl = h.ttl
+  while true do
+    local began = core.monotonic()
+    local lease = yes(h.store:acquire("k", ttl))
+    local second, err = h.other:acquire("k", 5)
+    if second == false then return lease, ttl end
+    yes(second, "lease", err)
+    yes(core.monotonic() - began >= 0.9 * ttl, "refused while the first lives")
+    equal(true, h.other:release(second))
+    ttl = ttl * 4
+  end
 end
 
 -- Lines for check.raises: the position must be that of the call, in this file.
@@ -202,9 +219,8 @@ return {
   end },
 
   { "lets a lease expire by itself, and its late release harm nobody", function(h)
-    local late = yes(h.store:acquire("k", h.ttl))
-    equal(false, h.other:acquire("k", 5))
-    h.pass(h.ttl * 1.5)
+    local late, ttl = short_lease(h)
+    h.pass(ttl * 1.5)
     local new = yes(h.other:acquire("k", 5))
     yes(new.fence > late.fence, "fence grows")
     equal(false, h.store:release(late))

@@ -13,18 +13,16 @@ local function free_port()
   return assert(tonumber(process.capture("python3 -c " .. process.quote(line))), "no free port")
 end
 
-local function alive(self)
-  local stat = process.read("/proc/" .. self.pid .. "/stat")
-  return stat ~= nil and not stat:find(") Z ", 1, true)
-end
-
 function Server:launch()
   local log = self.folder .. "/log"
   os.remove(self.socket)
   self.pid = process.capture(("redis-server %s </dev/null >%s 2>&1 & echo $!"):format(self.folder .. "/redis.conf", log))
-  for _ = 1, 200 do
-    if (process.read(log) or ""):find("eady to accept connections", 1, true) and self:cli("PING") ~= "" then return self end
-    if not alive(self) then break end
+  for _ = 1, 1500 do
+    if (process.read(log) or ""):find("eady to accept connections", 1, true) and self:cli("PING") ~= "" then
+      process.log("redis-server " .. self.folder, log)
+      return self
+    end
+    if not process.alive(self.pid) then break end
     process.sleep(0.02)
   end
   local said = process.read(log) or ""
@@ -45,7 +43,7 @@ function Server:kill()
   if not self.pid then return end
   os.execute("kill -9 " .. self.pid .. " 2>/dev/null")
   for _ = 1, 200 do
-    if not alive(self) then break end
+    if not process.alive(self.pid) then break end
     process.sleep(0.01)
   end
   self.pid = nil
@@ -54,9 +52,18 @@ end
 --- Ends it without saving, and keeps its folder.
 Server.down = Server.kill
 
---- Starts it again, empty unless it saved, at the same socket and port.
+--- Starts it again, empty unless it saved, at the same socket; at the same port unless somebody has taken that meanwhile.
 function Server:up()
-  return assert(self:launch())
+  local ok, why
+  for _ = 1, 5 do
+    ok, why = self:launch()
+    if ok then return self end
+    if self.port ~= 0 then
+      self.port = free_port()
+      self:configure()
+    end
+  end
+  error("redis-server did not start again: " .. tostring(why))
 end
 
 --- Stops it in its tracks: it accepts and answers nothing until thaw.
@@ -71,23 +78,30 @@ end
 --- Ends it and removes its folder; may be called again.
 function Server:stop()
   self:kill()
-  if self.folder then process.remove(self.folder) end
+  if self.folder then
+    process.log("redis-server " .. self.folder, nil)
+    process.remove(self.folder)
+  end
   self.folder = nil
+end
+
+function Server:configure()
+  local lines = {
+    "port " .. self.port, "bind 127.0.0.1", "unixsocket " .. self.socket, "unixsocketperm 700", "dir " .. self.folder,
+    'save ""', "appendonly no", "daemonize no",
+  }
+  for _, line in ipairs(self.config) do lines[#lines + 1] = line end
+  process.write(self.folder .. "/redis.conf", table.concat(lines, "\n") .. "\n")
 end
 
 local function start(options)
   options = options or {}
   local why
   for _ = 1, 5 do
-    local self = setmetatable({ folder = process.folder(), auth = options.auth or {} }, Server)
+    local self = setmetatable({ folder = process.folder(), auth = options.auth or {}, config = options.config or {} }, Server)
     self.socket = self.folder .. "/redis.sock"
     self.port = options.port and free_port() or 0
-    local lines = {
-      "port " .. self.port, "bind 127.0.0.1", "unixsocket " .. self.socket, "unixsocketperm 700", "dir " .. self.folder,
-      'save ""', "appendonly no", "daemonize no",
-    }
-    for _, line in ipairs(options.config or {}) do lines[#lines + 1] = line end
-    process.write(self.folder .. "/redis.conf", table.concat(lines, "\n") .. "\n")
+    self:configure()
     local ok
     ok, why = self:launch()
     if ok then return self end

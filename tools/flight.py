@@ -24,7 +24,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TIMEOUT, LEASE = 0.5, 1.0
+# A holder that lives is never too late for these, however busy the machine is. Where redis is away a lease may be left over: then it is
+# short, and a round may end as unknown.
+TIMEOUT, LEASE, SHORT_LEASE = 10, 20, 1.0
 LIFE = 600
 
 
@@ -105,7 +107,7 @@ class Sandbox:
         ready = os.path.join(folder, 'ready')
         self.process = subprocess.Popen([os.path.join(ROOT, 'tools/sandbox-server'), '--dir', os.path.join(folder, 'sandbox'), '--ready', ready],
                                         stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not os.path.exists(ready):
             if self.process.poll() is not None or time.monotonic() > until:
                 self.close()
@@ -118,7 +120,7 @@ class Sandbox:
 
     def control(self, word, **fields):
         request = urllib.request.Request(f'{self.http}/control/{word}', json.dumps(fields).encode('ascii'), method='POST')
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
             return json.load(answer)
 
     def counts(self):
@@ -128,7 +130,7 @@ class Sandbox:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class Redis:
@@ -142,7 +144,7 @@ class Redis:
         self.process = subprocess.Popen(
             ['redis-server', '--port', '0', '--unixsocket', self.socket, '--dir', self.folder, '--appendonly', 'yes', '--appendfsync', 'always',
              '--save', ''], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             if subprocess.run(['redis-cli', '-s', self.socket, 'ping'], capture_output=True, check=False).stdout.strip() == b'PONG':
                 return
@@ -151,11 +153,11 @@ class Redis:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def close(self):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class Worker:
@@ -163,8 +165,9 @@ class Worker:
         self.process = subprocess.Popen([runtime, os.path.join(ROOT, 'tools/flight_worker.lua'), kind, location, url, str(timeout), str(lease)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, bufsize=0)
         self.buffer = b''
-        if self.read(20) != 'ready':
-            raise RuntimeError('a worker did not get ready')
+        said = self.read()
+        if said != 'ready':
+            raise RuntimeError(f'a worker did not get ready: {said}')
 
     def send(self, line):
         self.process.stdin.write((line + '\n').encode('ascii'))
@@ -189,10 +192,20 @@ class Worker:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def stopped(self, patience=60):
+        """Waits until the kernel has stopped it (SIGSTOP)."""
+        until = time.monotonic() + patience
+        while time.monotonic() < until:
+            with open(f'/proc/{self.process.pid}/stat', encoding='ascii', errors='replace') as file:
+                if file.read().rsplit(')', 1)[1].split()[0] == 'T':
+                    return True
+            time.sleep(0.005)
+        return False
+
     def close(self):
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         self.process.stdin.close()
         self.process.stdout.close()
 
@@ -210,7 +223,8 @@ def fly(kind, args, folder):
     try:
         redis = Redis(folder) if kind == 'redis' else None
         location = redis.socket if redis else os.path.join(folder, 'tokens.db')
-        workers = [Worker(args.runtime, kind, location, server.url) for _ in range(args.processes)]
+        lease = SHORT_LEASE if args.restart else LEASE
+        workers = [Worker(args.runtime, kind, location, server.url, lease=lease) for _ in range(args.processes)]
         now = 1_700_000_000
         for w in workers:
             w.do('key person')

@@ -13,8 +13,8 @@ local kind, location, base_url, timeout, lease = arg[1], arg[2], arg[3], tonumbe
 local now, session, key, stop_at = 0, nil, nil, nil
 
 local store
-if kind == "sqlite" then store = assert(healthauth.stores.sqlite { path = location, busy_timeout = 10 })
-else store = assert(healthauth.stores.redis { socket = location, timeout = 2 }) end
+if kind == "sqlite" then store = assert(healthauth.stores.sqlite { path = location, busy_timeout = 60 })
+else store = assert(healthauth.stores.redis { socket = location, timeout = 10 }) end
 
 local function pause_here(point)
   if stop_at ~= point then return end
@@ -54,7 +54,7 @@ end
 local function open()
   return assert(healthauth.pkb {
     base_url = base_url, client_id = CLIENT.client_id, redirect_uri = CLIENT.redirect_uri, transport = transport, store = watched,
-    key = key, timeout = timeout, connect_timeout = timeout, lease = lease, max_wait = 10 * lease, clock = function() return now end,
+    key = key, timeout = timeout, connect_timeout = timeout, lease = lease, max_wait = 20 * lease, clock = function() return now end,
   })
 end
 

@@ -33,7 +33,7 @@ local function expected(case, listener)
 end
 
 describe("the hostile suite over cosockets", function()
-  local run, server, transport, control, meter
+  local run, server, idle, transport, control, meter
 
   setup(function()
     local all = {}
@@ -41,11 +41,13 @@ describe("the hostile suite over cosockets", function()
       for _, case in ipairs(list) do all[#all + 1] = case end
     end
     run = hostile.start(all)
-    server = nginx.start { workers = 2, values = { CA = run.folder .. "/ca.pem" }, http = [[
+    -- One worker each: of several, one that waits would be hidden by those that do not.
+    server = nginx.start { workers = 1, values = { CA = run.folder .. "/ca.pem" }, http = [[
       lua_ssl_trusted_certificate $CA;
       server { listen 127.0.0.1:$PORT; location = /relay { content_by_lua_block { require("spec.nginx.relay").serve() } }
         location = /ping { content_by_lua_block { ngx.print("pong") } } }
     ]] }
+    idle = nginx.start { workers = 1, server = "" }
     transport = relay.new(server:url "/relay", run.folder .. "/ca.pem")
     control = curl.new()
     meter = memory.plain_build() and memory.meter(server:workers()) or nil
@@ -53,6 +55,7 @@ describe("the hostile suite over cosockets", function()
 
   teardown(function()
     if server then server:stop() end
+    if idle then idle:stop() end
     if run then run:stop() end
   end)
 
@@ -64,11 +67,27 @@ describe("the hostile suite over cosockets", function()
     return false
   end
 
+  -- How long each /ping of a server took, sorted.
+  local function sorted_times(text, name)
+    local times = {}
+    for time in text:gmatch(name .. " ([%d.]+)\n") do times[#times + 1] = tonumber(time) end
+    table.sort(times)
+    return times
+  end
+
+  -- How many took longer than a worker that waits for nobody takes.
+  local function slow(times)
+    local count = 0
+    for _, time in ipairs(times) do count = count + (time >= 0.2 and 1 or 0) end
+    return count
+  end
+
   it("is told as the libcurl transport tells it, and never blocks a worker", function()
     local pings = server.folder .. "/pings"
-    local loop = "while [ -e %s.sh ] && [ ! -e %s.stop ]; do "
-      .. "curl -s -o /dev/null -w '%%{time_total}\\n' --max-time 5 %s; sleep 0.02; done >>%s; echo end >>%s"
-    process.write(pings .. ".sh", loop:format(pings, pings, server:url "/ping", pings, pings))
+    -- An idle server is asked in turn: it shows what the machine is slow in by itself.
+    local loop = "while [ -e %s.sh ] && [ ! -e %s.stop ]; do curl -s -o /dev/null -w 'busy %%{time_total}\\n' --max-time 5 %s; "
+      .. "curl -s -o /dev/null -w 'idle %%{time_total}\\n' --max-time 5 %s; sleep 0.02; done >>%s; echo end >>%s"
+    process.write(pings .. ".sh", loop:format(pings, pings, server:url "/ping", idle:url "/ping", pings, pings))
     os.execute(("sh %s.sh >/dev/null 2>&1 &"):format(pings))
     local wrong, judged, raised = {}, 0, 0
     for _, case in ipairs(cases) do
@@ -88,17 +107,19 @@ describe("the hostile suite over cosockets", function()
       end
     end
     process.write(pings .. ".stop", "")
-    nginx.wait_for(6, function() return (process.read(pings) or ""):find "end" end)
-    local times = {}
-    for line in (process.read(pings) or ""):gmatch "([%d.]+)\n" do times[#times + 1] = tonumber(line) end
-    table.sort(times)
+    nginx.wait_for(60, function() return (process.read(pings) or ""):find "end" end)
+    local said = process.read(pings) or ""
+    local times, others = sorted_times(said, "busy"), sorted_times(said, "idle")
+    assert.is_true(#times > 20, said:sub(1, 400))
     local p99 = times[math.max(1, math.floor(#times * 0.99))]
-    print(("hostile over cosockets: %d exchanges, %d raise with the directive, /ping meanwhile %d times, p99 %.1f ms")
-      :format(judged, raised, #times, p99 * 1000))
+    print(("hostile over cosockets: %d exchanges, %d raise with the directive, /ping meanwhile %d times, p99 %.1f ms, %d slow; idle %d")
+      :format(judged, raised, #times, p99 * 1000, slow(times), slow(others)))
     assert.equal("", table.concat(wrong, "\n"))
     assert.is_true(judged > 400)
-    assert.is_true(#times > 20)
-    assert.is_true(p99 < 0.2)
+    -- The relay's own work on bodies of megabytes may be slow. A worker that waited out the silent cases would keep one ping in ten.
+    local most = 0.04 * #times + 3 * slow(others)
+    assert.is_true(slow(times) <= most,
+      ("%d of %d pings were slow, of %d to an idle server %d"):format(slow(times), #times, #others, slow(others)))
   end)
 
   it("is told by a session as over libcurl", function()

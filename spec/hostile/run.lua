@@ -111,10 +111,20 @@ local function most(case)
   return (case.prime or 0) + ((case.method or "GET") == "GET" and 2 or 1)
 end
 
---- Whether a case may have gone wrong for want of a processor alone: it was late, or its handshake was. Then it is played once more; what
---- hangs, hangs again.
-function Run.late(wrong)
+-- Whether a case may have gone wrong for want of a processor alone: it was late, or its handshake was.
+local function late(wrong)
   return wrong and (wrong:find "^took " or wrong:find("connect_timeout", 1, true)) ~= nil
+end
+
+--- Plays a case, and again where it may have been late: what hangs, hangs again.
+---@param play fun(...): string|nil
+function Run.patiently(play, ...)
+  local wrong
+  for _ = 1, 3 do
+    wrong = play(...)
+    if not late(wrong) then break end
+  end
+  return wrong
 end
 
 local function play(self, case, listener, transport, control, clock, meter)
@@ -149,9 +159,7 @@ end
 --- Runs one case on one listener; nil, or what is wrong. meter: measures memory (spec/hostile/memory.lua), or nil.
 ---@return string|nil
 function Run:case(...)
-  local wrong = play(self, ...)
-  if Run.late(wrong) then wrong = play(self, ...) end
-  return wrong
+  return Run.patiently(play, self, ...)
 end
 
 --- The listeners that a case runs on.

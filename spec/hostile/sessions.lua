@@ -178,9 +178,7 @@ end
 --- Runs one case on one listener; nil, or what is wrong. meter: measures memory (spec/hostile/memory.lua), or nil.
 ---@return string|nil
 function M.case(run, ...)
-  local wrong = play(run, ...)
-  if run.late(wrong) then wrong = play(run, ...) end
-  return wrong
+  return run.patiently(play, run, ...)
 end
 
 return M

@@ -81,8 +81,8 @@ local function answered(name, status, headers, body, before)
 end
 answered("early_answer_big_post", 413, "Connection: close\r\n", ("x"):rep(3000000), { "early" })
 -- The server has answered and reads no more, and does not close: whoever sends all of the body first waits for ever.
-add("early_answer_open_big_post", { { { "early" }, "HTTP/1.1 413 Words\r\nContent-Length: 0\r\n\r\n", { "sleep", 2.5 }, { "close" } } },
-  { status = 413, body = "" }, { method = "POST", body = ("x"):rep(6000000), count = 1, timeout = 2 })
+add("early_answer_open_big_post", { { { "early" }, "HTTP/1.1 413 Words\r\nContent-Length: 0\r\n\r\n", { "sleep", 6 }, { "close" } } },
+  { status = 413, body = "" }, { method = "POST", body = ("x"):rep(6000000), count = 1, timeout = 5 })
 answered("early_answer_small_post", 401, "Connection: close\r\n", nil, { "early" })
 answered("expect_417_not_repeated", 417, "", ("x"):rep(2000000))
 answered("misdirected_421_not_repeated", 421, "")

@@ -81,7 +81,7 @@ local out = {}
 local function say(value) out[#out + 1] = tostring(core.json_encode(value)) end
 local function options()
   return {
-    base_url = "http://localhost", client_id = "me", endpoints = { refresh = url }, timeout = 2.5, connect_timeout = 2.5,
+    base_url = "http://localhost", client_id = "me", endpoints = { refresh = url }, timeout = 20.5, connect_timeout = 20.5,
     store = healthauth.stores.sqlite { path = path }, key = "sam", clock = function() return 1700000000.5 end,
   }
 end
@@ -144,7 +144,11 @@ describe("a locale", function()
   end
 
   it("with a decimal comma is one in which the C library itself writes a comma", function()
-    local status, out = process.run({ "printf", "%.1f", "1,5" }, { LOCPATH = folder, LC_ALL = false, LC_NUMERIC = "comma" })
+    local status, out = process.run({ "printf", "%.1f", "1,5" }, {
+      LOCPATH = folder, LC_NUMERIC = "comma", LANG = "C", -- any other category with a locale that is not in that folder fails them all
+      LC_ALL = false, LC_ADDRESS = false, LC_COLLATE = false, LC_CTYPE = false, LC_IDENTIFICATION = false, LC_MEASUREMENT = false,
+      LC_MESSAGES = false, LC_MONETARY = false, LC_NAME = false, LC_PAPER = false, LC_TELEPHONE = false, LC_TIME = false,
+    })
     assert.same({ 0, "1,5" }, { status, out })
   end)
 

@@ -45,7 +45,7 @@ describe("the bearer in two nginx over Redis", function()
     box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 0.5 })
     for _, server in ipairs { one, two } do assert.equal("ok", server:get("/skew?by=" .. LIFE + 1).body) end
     local started = core.monotonic()
-    local _, out = process.run { "curl", "-sS", "-q", "-Z", "--parallel-immediate", "--parallel-max", "300", "--max-time", "30",
+    local _, out = process.run { "curl", "-sS", "-q", "-Z", "--parallel-immediate", "--parallel-max", "300", "--max-time", "60",
       "-H", cookie(), "-o", redis.folder .. "/body-#1-#2", "-w", "%{http_code} %{remote_port}\n",
       "http://127.0.0.1:{" .. one.port .. "," .. two.port .. "}/app?n=[1-200]" }
     local took = core.monotonic() - started
@@ -63,7 +63,7 @@ describe("the bearer in two nginx over Redis", function()
     assert.is_nil(next(tokens, (next(tokens))), "more than one token was handed out")
     assert.equal(before + 1, box:count "pkb.refresh")
     assert.equal(0, box:control("count", { operation = "pkb.refresh" }).replays)
-    assert.is_true(took < 20)
+    assert.is_true(took < 25) -- nobody waited for max_wait, 30 s
   end)
 
   it("ends a session for both", function()

@@ -54,17 +54,17 @@ describe("the bearer in nginx", function()
     assert.same({ ["200"] = 400 }, statuses)
     assert.equal(before + 1, refreshes())
     assert.equal(0, box:control("count", { operation = "pkb.refresh" }).replays)
-    assert.is_true(took < 15)
+    assert.is_true(took < 25) -- nobody waited for max_wait, 30 s
   end)
 
   it("renews ahead in a timer, so that no request waits", function()
     local before, old = refreshes(), person:get("/app").body
     pass(LIFE - 10) -- within the margin of 60 s
-    box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 1 })
+    box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 3 })
     local took = tonumber(process.capture(("curl -s -o /dev/null -w '%%{time_total}' -H '%s' %s"):format(cookie()[1], server:url "/app")))
-    assert.is_true(took < 0.5, "waited " .. took)
+    assert.is_true(took < 2, "waited " .. took)
     assert.equal(old, person:get("/app").body)
-    assert.is_true(nginx.wait_for(5, function() return person:get("/app").body ~= old end))
+    assert.is_true(nginx.wait_for(60, function() return person:get("/app").body ~= old end))
     assert.equal(before + 1, refreshes())
     assert.equal(200, person:get("/app").status)
   end)
@@ -92,7 +92,7 @@ describe("the bearer in nginx", function()
     pass(LIFE - 10)
     box:control("fault", { kind = "unavailable", provider = "pkb", operation = "refresh" })
     assert.same({ 200, old }, { person:get("/app").status, person:get("/app").body })
-    assert.is_true(nginx.wait_for(5, function() return refreshes() > before and person:get("/app").body ~= old end))
+    assert.is_true(nginx.wait_for(60, function() return refreshes() > before and person:get("/app").body ~= old end))
     local counted = 'event="served_stale",operation="access_token",outcome="answered",code="http_503"'
     assert.truthy(server:get("/metrics").body:find(counted, 1, true))
   end)
@@ -120,20 +120,20 @@ describe("the bearer in nginx", function()
   it("delays nobody beyond the lease's life when the worker that held it is killed", function()
     pass(LIFE + 1)
     local before = refreshes()
-    box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 2 })
+    box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 5 })
     local stranded = person.jar .. ".out"
     os.execute(("curl -s -o /dev/null -H '%s' %s >%s 2>&1 &"):format(cookie()[1], server:url "/app", stranded))
-    assert.is_true(nginx.wait_for(3, function() return refreshes() == before + 1 end))
+    assert.is_true(nginx.wait_for(60, function() return refreshes() == before + 1 end))
     local other = people.browser(server, box)
     for _, pid in ipairs(server:workers()) do server:signal("KILL", pid) end -- the holder is one of them; the master starts others
-    assert.is_true(nginx.wait_for(5, function() return #server:workers() == 4 end))
+    assert.is_true(nginx.wait_for(60, function() return #server:workers() == 4 end))
     local started = core.monotonic()
     local statuses = server:burst("/app", 20, cookie())
     local took = core.monotonic() - started
-    print(("the worker that held a lease of 4 s was killed: 20 requests answered after %.1f s"):format(took))
+    print(("the worker that held a lease of 9 s was killed: 20 requests answered after %.1f s"):format(took))
     -- The refresh left and its answer is lost: PKB's token may be spent, so it is never sent again.
     assert.same({ ["401"] = 20 }, statuses)
-    assert.is_true(took < 7, "waited longer than the lease of 4 s") -- max_wait is 8 s: it did not end the waiting
+    assert.is_true(took < 20, "waited longer than the lease of 9 s") -- max_wait is 30 s: it did not end the waiting
     assert.equal(before + 1, refreshes())
     assert.equal(0, box:control("count", { operation = "pkb.refresh" }).replays)
     assert.equal(302, other:login().status) -- and nobody else is touched
@@ -145,18 +145,18 @@ describe("the bearer in nginx", function()
     local out, before, old = person.jar .. ".load", refreshes(), person:get("/app").body
     process.write(out .. ".sh", ([[
       while [ -e %s ] && [ ! -e %s.stop ]; do
-        curl -s -Z --parallel-immediate --parallel-max 20 --max-time 20 -o /dev/null -w '%%{http_code}\n' -H '%s' '%s?n=[1-200]'
+        curl -s -Z --parallel-immediate --parallel-max 20 --max-time 60 -o /dev/null -w '%%{http_code}\n' -H '%s' '%s?n=[1-200]'
       done >%s 2>/dev/null
       echo end >>%s
     ]]):format(person.jar, out, cookie()[1], server:url "/app", out, out))
     os.execute("sh " .. out .. ".sh &")
     for _, seconds in ipairs { LIFE - 10, LIFE + 1 } do -- one renewed ahead in a timer, one that requests wait for
-      box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 0.4 })
+      box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 1 })
       local sent = refreshes()
       pass(seconds)
-      assert.is_true(nginx.wait_for(3, function() return refreshes() == sent + 1 end))
+      assert.is_true(nginx.wait_for(60, function() return refreshes() == sent + 1 end))
       server:signal "HUP"
-      assert.is_true(nginx.wait_for(10, function()
+      assert.is_true(nginx.wait_for(60, function()
         local now = person:get("/app").body
         local new = now ~= old
         if new then old = now end
@@ -164,7 +164,7 @@ describe("the bearer in nginx", function()
       end))
     end
     process.write(out .. ".stop", "")
-    assert.is_true(nginx.wait_for(30, function() return (process.read(out) or ""):find "end" end))
+    assert.is_true(nginx.wait_for(60, function() return (process.read(out) or ""):find "end" end))
     local statuses, others = 0, {}
     for line in process.read(out):gmatch "[^\n]+" do
       if line == "200" then statuses = statuses + 1
@@ -175,7 +175,7 @@ describe("the bearer in nginx", function()
     assert.equal(200, person:get("/app").status)
     assert.equal(before + 2, refreshes())
     assert.equal(0, box:control("count", { operation = "pkb.refresh" }).replays)
-    assert.is_true(nginx.wait_for(10, function() return #server:workers() == 4 end))
+    assert.is_true(nginx.wait_for(60, function() return #server:workers() == 4 end))
     print(("reload under load: %d requests, 2 HUP, each in the middle of a refresh, nothing lost"):format(statuses))
   end)
 

@@ -187,7 +187,7 @@ describe("a running nginx", function()
     local path = server.folder .. "/nginx.conf"
     process.write(path, (process.read(path):gsub("hn.guard%(conneqt%(%)%)", "hn.guard(conneqt(), { cach = {} })")))
     server:signal "HUP"
-    assert.is_true(nginx.wait_for(5, function() return server:log():find("unknown option 'cach'", 1, true) end))
+    assert.is_true(nginx.wait_for(60, function() return server:log():find("unknown option 'cach'", 1, true) end))
     assert.equal(204, server:get("/ping").status)
   end)
 end)

@@ -104,7 +104,7 @@ describe("examples/nginx", function()
     local server = start "guard.conf"
     assert.equal(4, #server:workers())
     is_guarded(server, "/records?of=today")
-    assert.is_true(nginx.wait_for(5, function() return server:log():find("conneqt can be reached", 1, true) end))
+    assert.is_true(nginx.wait_for(60, function() return server:log():find("conneqt can be reached", 1, true) end))
     assert.truthy(server:get("/healthauth/metrics").body:find('verify_total{verdict="gone",cache="miss"} 1', 1, true))
     box:control("fault", { kind = "unavailable", provider = "conneqt", operation = "verify", retry_after = 7 })
     local response = server:get("/records", { headers = { HEADER .. token() } })

@@ -170,7 +170,7 @@ describe("a gateway in nginx", function()
     assert.equal(302, late:login().status)
     assert.equal(200, person:get("/app").status)
     assert.equal(302, server:get("/tidy").status)
-    assert.is_true(nginx.wait_for(3, function() return person:get("/app").status == 401 end))
+    assert.is_true(nginx.wait_for(60, function() return person:get("/app").status == 401 end))
     assert.equal(200, late:get("/app").status)
   end)
 

@@ -18,7 +18,7 @@ M.HTTP = [[
     local sessions = healthauth.sessions {
       provider = "pkb", store = $STORE,
       options = { base_url = "$SANDBOX/pkb", client_id = "sandbox-pkb-client", redirect_uri = "https://client.example.com/cb",
-        scope = "PATIENT", timeout = 3, lease = 4, max_wait = 8, clock = clock },
+        scope = "PATIENT", timeout = 8, lease = 9, max_wait = 30, clock = clock },
     }
     local shared = { secret = "a secret of this spec, at least 32 bytes", attempts = 4, after_logout = "/bye" $MORE }
     local safe = { secret = shared.secret, secure = true, cookie = "safe" }

@@ -43,7 +43,7 @@ function M.stale(method)
   for i = 1, 2 do
     local response, failure = transport:perform(request)
     statuses[i] = response and response.status or failure.code .. " " .. failure.outcome
-    if i == 1 then os.execute "sleep 0.2" end
+    if i == 1 then os.execute "sleep 1" end
   end
   ngx.print(table.concat(statuses, " "))
 end

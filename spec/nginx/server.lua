@@ -9,6 +9,8 @@ local MODULES = "/usr/lib/nginx/modules"
 local TRIES = 8
 
 local root = process.capture "pwd"
+-- Workers that may read the spec's folder; who is not root has no choice, and nginx would warn.
+local USER = process.capture "id -u" == "0" and "user root; " or ""
 
 local sanitized = (os.getenv "HEALTHAUTH_BUILD" or ""):find "/asan$" ~= nil
 local BUILT = sanitized and root .. "/build/asan/luajit" or process.nginx_modules(root)
@@ -18,7 +20,7 @@ local Server = {}
 Server.__index = Server
 
 local HEAD = [[
-daemon off; master_process on; worker_processes $WORKERS; user root; pid $FOLDER/nginx.pid; error_log $FOLDER/error.log notice;
+daemon off; master_process on; worker_processes $WORKERS; $USER pid $FOLDER/nginx.pid; error_log $FOLDER/error.log notice;
 load_module $MODULES/ndk_http_module.so;
 load_module $MODULES/ngx_http_lua_module.so;
 $MAIN
@@ -43,10 +45,14 @@ local SERVER = [[
   }
 ]]
 
--- Ports below the range that outgoing connections use.
+-- Ports below the range that outgoing connections use, where nobody answers: with reuseport two nginx could share one and not know.
 local seed = tonumber(process.capture "od -An -N4 -tu4 /dev/urandom") % 22000
 local function next_port()
-  seed = (seed + 7) % 22000
+  repeat
+    seed = (seed + 7) % 22000
+    local port = 10000 + seed
+    local taken = process.capture("bash -c 'exec 3<>/dev/tcp/127.0.0.1/" .. port .. "' 2>/dev/null && echo yes") == "yes"
+  until not taken
   return 10000 + seed
 end
 
@@ -54,10 +60,6 @@ local function fill(text, values)
   return (text:gsub("%$(%u[%u%d_]*)", function(name) return values[name] end))
 end
 Server.fill = fill
-
-local function alive(pid)
-  return process.capture("case \"$(cat /proc/" .. pid .. "/stat 2>/dev/null)\" in ''|*') Z '*) echo no;; *) echo yes;; esac") == "yes"
-end
 
 local function wait_for(seconds, done)
   for _ = 1, seconds * 20 do
@@ -72,7 +74,7 @@ end
 local function as_it_stands(self, options, values)
   process.run { "ln", "-sf", root .. "/" .. options.file, self.folder .. "/nginx.conf" }
   for name, text in pairs(options.beside or {}) do process.write(self.folder .. "/" .. name, fill(text, values)) end
-  local globals = "daemon off; user root; pid $FOLDER/nginx.pid; error_log $FOLDER/error.log notice;"
+  local globals = "daemon off; $USER pid $FOLDER/nginx.pid; error_log $FOLDER/error.log notice;"
   return "-g " .. process.quote(fill(globals, values)), {
     "LUA_PATH=" .. process.quote(root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;" .. root .. "/?.lua;;"),
     "LUA_CPATH=" .. process.quote(BUILT .. "/?.so;;"),
@@ -96,7 +98,7 @@ local function start(options)
   local self = setmetatable({ folder = process.folder(), ca = options.ca }, Server)
   for _ = 1, TRIES do
     local values = {
-      FOLDER = self.folder, ROOT = root, BUILT = BUILT, MODULES = MODULES,
+      FOLDER = self.folder, USER = USER, ROOT = root, BUILT = BUILT, MODULES = MODULES,
       WORKERS = tostring(options.workers or 4), MAIN = options.main or "",
       PORT = tostring(next_port()), PORT2 = tostring(next_port()),
     }
@@ -117,11 +119,14 @@ local function start(options)
     for name, value in pairs(options.env or {}) do words[#words + 1] = process.quote(name .. "=" .. value) end
     self.pid = process.capture(("cd /; env PATH=\"$PATH:/usr/sbin\" %s nginx -p %s/ -c nginx.conf %s </dev/null >%s/out 2>&1 & echo $!")
       :format(table.concat(words, " "), self.folder, more, self.folder))
-    local ready = wait_for(15, function()
-      return not alive(self.pid) or complete(self)
+    local ready = wait_for(60, function()
+      return not process.alive(self.pid) or complete(self)
     end)
     local said = self:log()
-    if ready and alive(self.pid) and not said:find("Address already in use", 1, true) then return self end
+    if ready and process.alive(self.pid) and not said:find("Address already in use", 1, true) then
+      process.log("nginx " .. self.port, function() return self:log() end)
+      return self
+    end
     self:kill()
     if not said:find("Address already in use", 1, true) then
       process.remove(self.folder)
@@ -150,7 +155,7 @@ end
 
 function Server:kill()
   self:signal "TERM"
-  if not wait_for(5, function() return not alive(self.pid) end) then
+  if not wait_for(10, function() return not process.alive(self.pid) end) then
     for _, pid in ipairs(self:workers()) do self:signal("KILL", pid) end
     self:signal "KILL"
   end
@@ -160,6 +165,7 @@ end
 function Server:stop()
   if not self.pid then return end
   self:kill()
+  process.log("nginx " .. self.port, nil)
   self.pid = nil
   if os.getenv "KEEP_NGINX_LOG" then process.write(os.getenv "KEEP_NGINX_LOG", self:log()) end
   local found = sanitized and process.capture("cat " .. self.folder .. "/sanitizer.* 2>/dev/null") or ""
@@ -191,7 +197,7 @@ end
 ---@param options? table  headers (list of "Name: value"), method, body, jar (a file of cookies, read and written), port, args
 function Server:get(path, options)
   options = options or {}
-  local command = { "curl", "-sS", "-q", "--max-time", "20", "-D", self.folder .. "/head", "-o", self.folder .. "/body" }
+  local command = { "curl", "-sS", "-q", "--max-time", "60", "-D", self.folder .. "/head", "-o", self.folder .. "/body" }
   local function add(...) for _, word in ipairs { ... } do command[#command + 1] = word end end
   for _, line in ipairs(options.headers or {}) do add("-H", line) end
   if options.method then add("-X", options.method) end
@@ -228,7 +234,7 @@ end
 
 --- So many requests at the same moment, each on a connection of its own: how often each status came, as { ["200"] = n }.
 function Server:burst(path, count, headers)
-  local command = { "curl", "-sS", "-q", "-Z", "--parallel-immediate", "--parallel-max", "300", "--max-time", "30", "-o", "/dev/null",
+  local command = { "curl", "-sS", "-q", "-Z", "--parallel-immediate", "--parallel-max", "300", "--max-time", "60", "-o", "/dev/null",
     "-w", "%{http_code}\n" }
   for _, line in ipairs(headers or {}) do
     command[#command + 1] = "-H"

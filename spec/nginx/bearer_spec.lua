@@ -73,7 +73,7 @@ describe("the bearer in nginx", function()
     local before, old = refreshes(), person:get("/app").body
     pass(LIFE - 10)
     server:get "/stop?on=1"
-    assert.is_true(nginx.wait_for(10, function()
+    assert.is_true(nginx.wait_for(60, function()
       assert.same({ ["200"] = 40 }, server:burst("/app", 40, cookie()))
       local workers, raised = 0, {}
       for pid in server:log():gmatch " (%d+)#%d+: [^\n]*the clock has stopped" do
@@ -83,7 +83,7 @@ describe("the bearer in nginx", function()
     end))
     assert.equal(before, refreshes())
     server:get "/stop"
-    assert.is_true(nginx.wait_for(5, function() return person:get("/app").body ~= old end))
+    assert.is_true(nginx.wait_for(60, function() return person:get("/app").body ~= old end))
     assert.equal(before + 1, refreshes())
   end)
 

@@ -176,7 +176,9 @@ describe("the login in nginx", function()
     local callback = assert(box:consent((person:begin())))
     box:control("fault", { kind = "html", status = 200, provider = "pkb", operation = "exchange" })
     assert.equal(502, person:finish(callback).status)
-    assert.is_true(nginx.wait_for(5, function() return server:log():find("healthauth: pkb exchange: protocol (media_type)", 1, true) end))
+    assert.is_true(nginx.wait_for(60, function()
+      return server:log():find("healthauth: pkb exchange: protocol (media_type)", 1, true)
+    end))
     for _, secret in ipairs { callback:match "code=([^&]+)", callback:match "state=([^&]+)" } do
       assert.is_nil(server:log():find(secret, 1, true))
     end

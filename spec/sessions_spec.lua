@@ -106,6 +106,17 @@ describe("healthauth.sessions", function()
       one:drop "sam", #plain:list() })
   end)
 
+  it("tells an event's key from the first login on, also where a function says the client_id", function()
+    local keys, store = {}, healthauth.stores.memory {}
+    for i, client_id in ipairs { "one", function() return "one" end } do
+      local options = support.options("pkb", { client_id = client_id, on_event = function(event) keys[i] = event.key end,
+        transport = support.script(support.json(200, { access_token = "a", token_type = "bearer" })) })
+      assert(many({ store = store, options = options }):open("sam"):exchange { code = "c", redirect_uri = "https://client.example/cb" })
+    end
+    assert.matches("^%x+$", keys[1])
+    assert.equal(keys[1], keys[2])
+  end)
+
   it("asks a function for the client_id once a session, when its record is needed, and says when it cannot be had", function()
     local asked, client_id = 0, "one"
     local options = support.options("pkb", { client_id = function()

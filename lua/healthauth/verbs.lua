@@ -82,6 +82,7 @@ function Session:exchange(args)
     end
   end
   if not exchange then return nil, err end
+  if ctx.store then vault.name(self, ctx) end -- so that the event has its key
   local tokens, failure, _, latency = perform.run(ctx, exchange)
   local differs = tokens and inside.state(self).scope_differs and { code = "scope_differs" } or nil
   events.ended(self, ctx, tokens and "issued" or "refused", "exchange", failure or differs, latency)

@@ -77,15 +77,14 @@ function M.load(session, ctx)
   return found, version
 end
 
---- Compare and swap of the record: version | nil, err (`store` / `conflict` when another was faster). What is saved is no longer dirty.
+--- Compare and swap of the record, after it was looked at: version | nil, err (`store` / `conflict` when another was faster). What is
+--- saved is no longer dirty.
 ---@param session userdata
 ---@param ctx table
 ---@param journal table|nil
 ---@param expected string|nil
 ---@return string|nil, table|nil
 function M.swap(session, ctx, journal, expected)
-  local named, name_err = M.name(session, ctx)
-  if not named then return nil, name_err end
   local text = record.encode(session, ctx.key, inside.export(session), journal, ctx.login, ctx.n)
   local version, err = ask(session, ctx, "save", text, expected)
   if version == nil then return nil, dress(session, err) end

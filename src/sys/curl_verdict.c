@@ -49,7 +49,8 @@ static void chain_verdict(struct ha_curl_failure *f, const struct ha_curl_exchan
 static bool alerted(const struct ha_curl_exchange *x) { return says(x, "alert"); }
 
 static void unreachable(struct ha_curl_failure *f, const struct ha_curl_exchange *x) {
-  if (x->request->proxy.text.len > 0) say(f, "network", "proxy_failed", "the proxy did not make the connection");
+  if (x->begun > 0) say(f, "network", "connection_lost", "the connection ended before any answer came, and no other could be made");
+  else if (x->request->proxy.text.len > 0) say(f, "network", "proxy_failed", "the proxy did not make the connection");
   else say(f, "network", "connect_failed", "the connection could not be made");
 }
 

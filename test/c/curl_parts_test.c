@@ -336,6 +336,7 @@ static const struct {
   {CURLE_COULDNT_RESOLVE_PROXY, NEW, "", "network", "proxy_failed"},
   {CURLE_PROXY, NEW, "", "network", "connect_failed"},
   {CURLE_COULDNT_CONNECT, NEW, "", "network", "connect_failed"},
+  {CURLE_COULDNT_CONNECT, BEGUN, "", "network", "connection_lost"}, /* a kept connection died, and no new one could be made */
   {CURLE_PEER_FAILED_VERIFICATION, NEW, "", "tls", "tls_verify_failed"},
   {CURLE_PEER_FAILED_VERIFICATION, NEW, "no alternative certificate subject name", "tls", "tls_host_mismatch"},
   {CURLE_PEER_FAILED_VERIFICATION, NEW, "does not match", "tls", "tls_host_mismatch"},

@@ -26,6 +26,9 @@ local HTTP = [[
     hn.app.mortal = hn.guard(session("$SANDBOX/conneqt", 1), { cache = { dict = "small" } })
     hn.app.slow = hn.guard(session("$SANDBOX/conneqt", 2), { cache = { dict = "small", valid = 1 } })
     hn.app.forgetful = hn.guard(live, { cache = { dict = "small", valid = 0, gone = 0 } })
+    hn.app.stranger = hn.guard(healthauth.conneqt { base_url = "$SANDBOX/conneqt", api_key = "another" }, { cache = { dict = "verdicts" } })
+    hn.app.elsewhere = hn.guard(healthauth.conneqt { base_url = "$SANDBOX/conneqt", api_key = "sandbox-conneqt-api-key",
+      endpoints = { verify = "/elsewhere" } }, { cache = { dict = "verdicts" } })
     hn.app.live = live
     local dead = session "$SANDBOX/conneqt"
     hn.app.dead = hn.guard(dead, { cache = { dict = "verdicts" } })
@@ -38,7 +41,7 @@ local HTTP = [[
     location /up { content_by_lua_block { local out = {} for name, value in pairs(ngx.req.get_headers(0)) do out[name] = value end
       ngx.print(require("healthauth.core").json_encode(out)) } }
     underscores_in_headers on;
-    location ~ ^/(?<which>gate|plain|either|bearer|down|short|brief|lasting|mortal|slow|forgetful|dead|dead_plain)$ {
+    location ~ ^/(?<which>gate|plain|either|bearer|down|short|brief|lasting|mortal|slow|forgetful|stranger|elsewhere|dead|dead_plain)$ {
       access_by_lua_block { require("healthauth.nginx").app[ngx.var.which]() }
       rewrite ^ /up break;
       proxy_pass http://127.0.0.1:$PORT;
@@ -223,10 +226,12 @@ describe("the guard in nginx", function()
     assert.equal(before + 6, verifies())
   end)
 
-  it("keeps no token in the zones, and no verdict of another provider", function()
+  it("keeps no token in the zones, and no verdict of another provider, API key or endpoint", function()
     local good = token()
     assert.equal(200, server:get("/gate", { headers = { HEADER .. good } }).status)
-    assert.equal(503, server:get("/down", { headers = { HEADER .. good } }).status)
+    for _, other in ipairs { "/down", "/stranger", "/elsewhere" } do
+      assert.equal(503, server:get(other, { headers = { HEADER .. good } }).status)
+    end
     for _, zone in ipairs { "verdicts", "healthauth" } do
       local keys = server:get("/keys?zone=" .. zone).body
       assert.is_true(#keys > 40)

@@ -7,6 +7,7 @@ local cache = require "healthauth.nginx.cache"
 local core = require "healthauth.core"
 local metrics = require "healthauth.nginx.metrics"
 local options = require "healthauth.nginx.options"
+local perform = require "healthauth.perform"
 local setup = require "healthauth.nginx.setup"
 
 --- Options of guard (docs/nginx.md).
@@ -25,6 +26,7 @@ local KNOWN = {
   realm = { "string", nil, "healthauth" }, identity = { "string" }, clear = { "table", nil, {} }, strip = { "boolean", nil, false },
   retry_after = { "number", nil, 5 },
 }
+local UNSENT = { kind = "network", code = "connect_failed", outcome = "not_sent" }
 local PHASES = { rewrite = true, access = true, content = true }
 
 local inside = core.inside
@@ -125,6 +127,20 @@ local function run(self)
   return true
 end
 
+-- How this session asks about a token, but for token and request id: where, and with which API key. "" where that cannot be said now, as
+-- when a function of the owner's gives the key and works in requests alone.
+local function manner(session)
+  local ok, exchange = pcall(perform.begin, 1, session, inside.context(session), "verify", { token = "healthauth" })
+  if not ok or not exchange then return "" end
+  local request = exchange:request()
+  exchange:fail(UNSENT)
+  local parts = { request.method, request.url }
+  for _, header in ipairs(request.headers) do
+    if header[1]:lower() ~= "x-request-id" then parts[#parts + 1] = header[1] .. ": " .. header[2] end
+  end
+  return table.concat(parts, "\n")
+end
+
 local function make(session, given)
   local self = options.read("guard", given, KNOWN, 3)
   setup.session("guard", session, 3)
@@ -132,7 +148,7 @@ local function make(session, given)
   if not inside.has(session, "verify") then options.refuse("guard", "the provider " .. provider .. " has no verify", 3) end
   self.session, self.provider = session, provider
   -- Verdicts of one provider and client never answer for another's.
-  self.whose = core.sha256(table.concat({ "healthauth verdict", provider, base_url, client_id or "" }, "\0"))
+  self.whose = core.sha256(table.concat({ "healthauth verdict", provider, base_url, client_id or "", manner(session) }, "\0"))
   self.header_low = token_name(self.header, "header"):lower()
   self.header_plain = plain(self.header)
   self.forged = {}

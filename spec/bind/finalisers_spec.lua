@@ -62,7 +62,7 @@ local function fail(value) value.exchange:fail {} end
 local function session(provider, options)
   local given = {
     base_url = "http://localhost", client_id = "client-id", headers = { ["X-Extra"] = "extra-header" },
-    tokens = { access_token = ("a"):rep(2000), refresh_token = ("r"):rep(40), scope = "s", extra = { x = ("x"):rep(2000) } },
+    tokens = { access_token = ("a"):rep(5000), refresh_token = ("r"):rep(40), scope = "s", extra = { x = ("x"):rep(5000) } },
   }
   for name, value in pairs(options) do given[name] = value end
   return { session = healthauth[provider](given) }
@@ -102,7 +102,7 @@ local CALLS = { -- name, what it is called on, the call, what comes of it where 
   { "tokens are copied", pkb, function(value) return value.session:tokens() end, function(it) return it.refresh_token and it.extra.x end },
   { "tokens are exported", pkb, export, function(it) return it.refresh_token and it.extra.x end },
   { "a token is asked for", pkb, function(value) return core.inside.ready(value.session, 5) end,
-    function(it) return it == ("a"):rep(2000) end },
+    function(it) return it == ("a"):rep(5000) end },
   { "a session is told apart", pkb, function(value) return { core.inside.identity(value.session) } end,
     function(it) return it[3] == "client-id" end },
   { "tokens are adopted", pkb, function(value) return core.inside.adopt(value.session, { access_token = "x" }) end,
@@ -146,7 +146,7 @@ describe("a finaliser", function()
   it("that forgets the tokens while one is asked for reads nothing that was given back", function()
     local function forget(value) core.inside.forget(value.session) end
     at_every_collection(pkb, function(value) return core.inside.valid(value.session, 5) end, forget, function(good, token)
-      assert.is_true(good and (token == nil or token == ("a"):rep(2000)))
+      assert.is_true(good and (token == nil or token == ("a"):rep(5000)))
     end)
   end)
 

@@ -30,7 +30,7 @@ struct ha_buf *lha_bytes_new(lua_State *L, size_t max) {
 
 void lha_secret_push(lua_State *L, const struct ha_secret *s) {
 #if LUA_VERSION_NUM < 502
-  char near[1024];
+  char near[4096]; /* most tokens: this is the way of every request */
   size_t n = s->len;
   if (s->data && n <= sizeof near) {
     memcpy(near, s->data, n);

@@ -50,6 +50,7 @@ static int hmac_sha256(lua_State *L) {
   unsigned char out[HA_SHA256_SIZE];
   if (!ha_hmac_sha256(key, klen, p, n, out)) return luaL_error(L, "HMAC failed");
   lua_pushlstring(L, (const char *)out, sizeof out);
+  ha_wipe(out, sizeof out); /* may be a key */
   return 1;
 }
 
@@ -60,6 +61,7 @@ static int random_bytes(lua_State *L) {
   luaL_argcheck(L, n >= 1 && n <= RANDOM_MAX, 1, "1 to 1024 bytes expected");
   if (ha_random(out, (size_t)n)) lua_pushlstring(L, (const char *)out, (size_t)n);
   else lua_pushnil(L);
+  ha_wipe(out, sizeof out);
   return 1;
 }
 

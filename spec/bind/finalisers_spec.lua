@@ -186,12 +186,12 @@ describe("a finaliser", function()
     local hiredis = require "healthauth.hiredis"
     local function make()
       local connection = hiredis.new()
-      assert(connection:connect_unix(server.socket, 2000))
-      assert(connection:command(2000, "SET", "key", ("k"):rep(300)))
+      assert(connection:connect_unix(server.socket, 20000))
+      assert(connection:command(20000, "SET", "key", ("k"):rep(300)))
       return connection
     end
-    for _, hit in ipairs { function(it) it:command(2000, "PING") end, function(it) it:close() end } do
-      at_every_collection(make, function(it) return it:command(2000, "MGET", "key", "none", "key") end, hit, function(good, reply, why)
+    for _, hit in ipairs { function(it) it:command(20000, "PING") end, function(it) it:close() end } do
+      at_every_collection(make, function(it) return it:command(20000, "MGET", "key", "none", "key") end, hit, function(good, reply, why)
         assert.is_true(good)
         if reply then assert.same({ ("k"):rep(300), false, ("k"):rep(300) }, reply) else assert.equal("unsent", why) end
       end)

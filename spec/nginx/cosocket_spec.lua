@@ -202,10 +202,10 @@ describe("the cosocket transport in nginx", function()
     it("a request that a reload does not end", function()
       local out, before, old = server.folder .. "/reload.out", run:count(control, "slow"), server:workers()[1]
       os.execute(("curl -s '%s' >%s &"):format(server:url "/thread?pool=healthauth&path=/case/slow", out))
-      assert.is_true(nginx.wait_for(3, function() return run:count(control, "slow") > before end))
+      assert.is_true(nginx.wait_for(60, function() return run:count(control, "slow") > before end))
       server:signal "HUP"
-      assert.is_true(nginx.wait_for(5, function() return process.read(out) == "true" end), "said " .. tostring(process.read(out)))
-      assert.is_true(nginx.wait_for(5, function() return #server:workers() == 1 and server:workers()[1] ~= old end))
+      assert.is_true(nginx.wait_for(60, function() return process.read(out) == "true" end), "said " .. tostring(process.read(out)))
+      assert.is_true(nginx.wait_for(60, function() return #server:workers() == 1 and server:workers()[1] ~= old end))
     end)
 
     it("nothing where the pool is missing, and says what to write", function()

@@ -113,7 +113,7 @@ describe("the guard in nginx", function()
     box:control("revoke", { token = gone })
     for text, status in pairs { [good] = "200", [gone] = "401" } do
       local before = verifies()
-      box:control("fault", { kind = "delay", provider = "conneqt", operation = "verify", seconds = 0.5 })
+      box:control("fault", { kind = "delay", provider = "conneqt", operation = "verify", seconds = 2.5 })
       assert.same({ [status] = 60 }, server:burst("/forgetful", 60, { HEADER .. text }))
       local asked = verifies() - before
       assert.is_true(asked >= 1 and asked < 10, "asked " .. asked .. " times") -- who came after the answer asks again

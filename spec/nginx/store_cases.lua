@@ -96,12 +96,18 @@ end
 
 --- /kept_busy: a worker that nginx's clock has left behind takes a lease; says whether it still holds it.
 function M.kept_busy(store)
-  local from = core.monotonic()
-  ngx.update_time()
-  while core.monotonic() - from < 0.4 do end -- luacheck: ignore 542
-  local lease = store:acquire("kept busy", 0.3)
-  ngx.update_time()
-  ngx.print(tostring(lease and store:acquire("kept busy", 0.3) == false and store:release(lease)))
+  local held
+  for _ = 1, 10 do -- again where the machine was too slow to tell
+    local from = core.monotonic()
+    ngx.update_time()
+    while core.monotonic() - from < 0.4 do end -- luacheck: ignore 542
+    local began = core.monotonic()
+    local lease = store:acquire("kept busy", 0.3)
+    ngx.update_time()
+    held = lease and store:acquire("kept busy", 0.3) == false and store:release(lease)
+    if held or core.monotonic() - began < 0.3 then break end
+  end
+  ngx.print(tostring(held))
 end
 
 return M

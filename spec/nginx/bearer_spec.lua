@@ -69,6 +69,15 @@ describe("the bearer in nginx", function()
     assert.equal(200, person:get("/app").status)
   end)
 
+  it("ends a refresh well although the client that it is for goes away", function()
+    local before = refreshes()
+    pass(LIFE + 1)
+    box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 1 })
+    os.execute(("curl -s -o /dev/null --max-time 0.4 -H '%s' %s"):format(cookie()[1], server:url "/app"))
+    assert.equal(200, person:get("/app").status)
+    assert.equal(before + 1, refreshes())
+  end)
+
   it("tries a renewal ahead again after one that raised", function()
     local before, old = refreshes(), person:get("/app").body
     pass(LIFE - 10)

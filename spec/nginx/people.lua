@@ -34,7 +34,7 @@ M.HTTP = [[
     location = /safe_login { content_by_lua_block { require("healthauth.nginx").app.safe_login() } }
     location = /cb { content_by_lua_block { require("healthauth.nginx").app.callback() } }
     location = /logout { content_by_lua_block { require("healthauth.nginx").app.logout() } }
-    location = /app { access_by_lua_block { require("healthauth.nginx").app.bearer() }
+    location = /app { lua_check_client_abort on; access_by_lua_block { require("healthauth.nginx").app.bearer() }
       content_by_lua_block { ngx.print(ngx.req.get_headers()["Authorization"]) } }
     location = /metrics { content_by_lua_block { require("healthauth.nginx").metrics() } }
     location = /status { content_by_lua_block { require("healthauth.nginx").status() } }

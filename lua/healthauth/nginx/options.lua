@@ -54,6 +54,10 @@ function M.is_list(list)
   return true
 end
 
+-- Where lua_check_client_abort is on, a client that goes away would end the request at once: in the middle of a refresh, whose new tokens
+-- nobody would then keep, or of a question that others wait for. This has it go on; where the directive is off, nginx answers so.
+local function go_on() end
+
 --- Turns make(subject, options) -> function into what users call.
 ---@param who string
 ---@param phases table  where it may run
@@ -70,6 +74,7 @@ function M.handler(who, phases, make)
         table.sort(names)
         M.refuse(who, "cannot work in the phase " .. phase .. "; call it in " .. table.concat(names, " or "), 2)
       end
+      ngx.on_abort(go_on)
       return run()
     end
     if STARTING[ngx.get_phase()] then return checked end

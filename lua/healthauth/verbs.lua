@@ -36,9 +36,8 @@ end
 -- New tokens of a login: they replace what is stored. When that fails they stay, are handed out, and the save is tried at every use.
 local function keep(session, ctx)
   if not ctx.store then return end
-  local ok, err = vault.overwrite(session, ctx, context.now(ctx))
+  local ok, err = vault.commit(ctx, vault.overwrite, session, ctx, context.now(ctx))
   if ok then return end
-  ctx.dirty = "login"
   vault.trouble(session, ctx, "save", err)
 end
 
@@ -153,15 +152,22 @@ end
 ---@return healthauth.Error?
 Session.call = call.call
 
-local function forget(session, ctx)
+-- A renewal that is under way brings nothing back, nor does a coroutine that reads the record while it is removed.
+local function give_up(session, ctx)
   inside.forget(session)
-  ctx.epoch, ctx.denied = (ctx.epoch or 0) + 1, nil -- a renewal that is under way brings nothing back
+  vault.taint(ctx, nil)
+  ctx.epoch, ctx.denied = (ctx.epoch or 0) + 1, nil
+end
+
+local function forget(session, ctx)
+  give_up(session, ctx)
   if not ctx.store then return true end
   local ok, err = vault.drop(session, ctx)
   if not ok then
     vault.trouble(session, ctx, "delete", err)
     return nil, err
   end
+  give_up(session, ctx)
   return true
 end
 
@@ -202,14 +208,16 @@ function Session:restore(...)
   local ctx = of(self)
   if select("#", ...) > 0 then
     local previous, unknown, login, n = inside.export(self), inside.state(self).unknown, ctx.login, ctx.n
+    local dirty, epoch, version = ctx.dirty, ctx.epoch, ctx.version
     local ok, err = inside.adopt(self, (...))
     if not ok then return nil, err end
     if ctx.store then
-      local saved, save_err = vault.overwrite(self, ctx, context.now(ctx))
+      local saved, save_err = vault.commit(ctx, vault.overwrite, self, ctx, context.now(ctx))
       if not saved then -- all or nothing: the old set is back
-        if previous then inside.adopt(self, previous) else inside.forget(self) end
+        if previous and ctx.epoch == epoch then inside.adopt(self, previous) else inside.forget(self) end
         inside.set_unknown(self, unknown)
         ctx.login, ctx.n = login, n
+        vault.taint(ctx, ctx.version == version and dirty or nil) -- else they were saved meanwhile
         return nil, save_err
       end
     end

@@ -83,12 +83,18 @@ function M:first_load(p)
   return found ~= nil
 end
 
-function M:overwrite(p, now)
-  p.loaded, p.login, p.n = true, now, 0
+-- again: it could not be saved before, and a newer login wins.
+function M:overwrite(p, now, again)
+  p.loaded, p.dirty = true, "login"
+  if not again then p.login, p.n = now, 0 end
   local err
   for _ = 1, 8 do
     if self.world.step "load" then return nil, "store_unavailable" end
     local found = self.record
+    if again and found and not found.torn and not ours_newer(p, found) then
+      adopt(p, found)
+      return true
+    end
     p.login, p.n = now, 0
     if found and not found.torn and found.login >= now then p.login, p.n = found.login, found.n + 1 end
     local saved
@@ -123,7 +129,7 @@ local function may_send(p, found)
   if same and journal.id == p.unposted then return true end
   if same then p.unknown = true end
   if p.unknown then return false, "refresh_outcome_unknown" end
-  if p.version and not found and not p.dirty then return false, "no_token" end -- dropped elsewhere: perhaps spent elsewhere
+  if p.version and not found and p.dirty ~= "login" then return false, "no_token" end -- dropped elsewhere: perhaps spent elsewhere
   return true
 end
 
@@ -186,9 +192,7 @@ end
 
 function M:save_again(p)
   if p.dirty ~= "login" then return self:settle(p, p.version) end
-  local found, err = self:load()
-  if found and not ours_newer(p, found) then adopt(p, found)
-  elseif not err or err == "record_invalid" then self:overwrite(p, p.login) end
+  self:overwrite(p, p.login, true)
 end
 
 function M:access_token(p)
@@ -233,19 +237,18 @@ function M:refresh(p)
 end
 
 function M:restore(p, set)
-  local before = { set = p.set, unknown = p.unknown, login = p.login, n = p.n }
+  local before = { set = p.set, unknown = p.unknown, login = p.login, n = p.n, dirty = p.dirty }
   p.set, p.unknown = set, false
   local saved, err = self:overwrite(p, self.world.now())
   if saved then return "ok" end
-  p.set, p.unknown, p.login, p.n = before.set, before.unknown, before.login, before.n
+  p.set, p.unknown, p.login, p.n, p.dirty = before.set, before.unknown, before.login, before.n, before.dirty
   return nil, err
 end
 
 -- A login at the provider: it holds even when it cannot be saved.
 function M:exchange(p, set)
   p.set, p.unknown = set, false
-  local saved = self:overwrite(p, self.world.now())
-  if not saved then p.dirty = "login" end
+  self:overwrite(p, self.world.now())
   return set.access
 end
 

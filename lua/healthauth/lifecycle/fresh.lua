@@ -40,11 +40,13 @@ end
 
 -- A token that needs no renewal and is not the one that a server just refused.
 local function good(session, ctx, refused)
+  if ctx.committing then return nil end -- nobody is given what is not saved yet
   local token = ready(session, context.now(ctx), ctx.margin, jitter or draw())
   if token and token ~= refused then return token end
 end
 
 local function usable(session, ctx, refused)
+  if ctx.committing then return nil end
   local token = valid(session, context.now(ctx))
   if token and token ~= refused then return token end
 end
@@ -86,6 +88,12 @@ local function wait_for_flight(session, ctx)
   return true
 end
 
+-- What may be handed out after a wait, in which another coroutine may have begun to save newer tokens.
+local function settled(session, ctx, refused)
+  if ctx.committing then wait_for_flight(session, ctx) end
+  return usable(session, ctx, refused)
+end
+
 local function busy(session)
   return nil, core.error {
     kind = "timeout", code = "lease_timeout", action = "retry", outcome = "not_sent", provider = inside.state(session).provider,
@@ -121,7 +129,7 @@ local function fly(level, session, ctx, refused, patient)
   if result == nil then return nil end -- another holds the lease, and we need not wait
   ctx.failures, ctx.not_before = nil, nil
   if joined then joined_event(session, ctx, flight.since) end
-  local token = usable(session, ctx)
+  local token = settled(session, ctx)
   if token then return token, nil, true end
   return expired_on_arrival(session)
 end
@@ -145,11 +153,13 @@ end
 -- Nothing here to renew with: perhaps another process has logged in, or has a newer set.
 local function look_again(session, ctx, refused)
   local _, _, err = vault.catch_up(session, ctx)
-  if err then
+  if err and err.code == "exchange_open" then -- by a login that is under way
+    if not wait_for_flight(session, ctx) then return busy(session) end
+  elseif err then
     vault.trouble(session, ctx, "load", err)
     return nil, err
   end
-  return usable(session, ctx, refused)
+  return settled(session, ctx, refused)
 end
 
 --- A token that is valid now: token | nil, err. At most one renewal. The third result says that it was renewed just now.
@@ -160,6 +170,10 @@ end
 ---@return string|nil, table|nil, boolean|nil
 function M.token(level, session, ctx, refused)
   local ok, asked = load_first(session, ctx)
+  if not ok and asked.code == "exchange_open" then -- by a login that is under way
+    if not wait_for_flight(session, ctx) then return busy(session) end
+    ok, asked = load_first(session, ctx)
+  end
   if not ok then return nil, asked end
   if ctx.committing and not wait_for_flight(session, ctx) then return busy(session) end
   if ctx.dirty then vault.save_again(session, ctx) end
@@ -184,9 +198,11 @@ function M.token(level, session, ctx, refused)
   if old and ctx.not_before and context.now(ctx) < ctx.not_before then return old end
   local fresh, err, renewed = fly(level + 1, session, ctx, refused, old == nil)
   if fresh then return fresh, nil, renewed end
-  old = usable(session, ctx, refused)
+  old = settled(session, ctx, refused)
   if old and err then return stale(session, ctx, old, err) end
-  return old, err
+  if old or err then return old, err end
+  fresh, err, renewed = fly(level + 1, session, ctx, refused, true) -- another renews it, and the old one has died meanwhile: wait after all
+  return fresh, err, renewed
 end
 
 --- The hot path: one C call when nothing has to be done.

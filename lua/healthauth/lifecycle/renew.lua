@@ -59,6 +59,12 @@ local function is_final(operation, err)
   return operation == "refresh" and err.kind == "denied" and err.action == "reauthorize" and err.outcome == "answered"
 end
 
+local function given_up(session, operation)
+  local _, err = fail(session, operation, "argument", "no_token", "the tokens were given up while they were renewed", "reauthorize")
+  err.outcome = "answered"
+  return nil, err
+end
+
 -- Sends, and sees what became of the session meanwhile: who gave its tokens up in between gets none back. The third result says that the
 -- token may be spent now; where that was another than the session's own, the session knows nothing of it.
 local function send(session, ctx, operation, exchange, mark)
@@ -69,8 +75,7 @@ local function send(session, ctx, operation, exchange, mark)
   if not tokens then inside.set_unknown(session, doubted or (lost and mark == own)) end
   if tokens and ctx.epoch ~= epoch then
     inside.forget(session)
-    tokens, failure = fail(session, operation, "argument", "no_token", "the tokens were given up while they were renewed", "reauthorize")
-    failure.outcome = "answered"
+    tokens, failure = given_up(session, operation)
   end
   if tokens then ctx.denied = nil
   elseif not lost and is_final(operation, failure) then ctx.denied = { fingerprint = mark, err = failure } end
@@ -91,7 +96,8 @@ local function may_send(session, ctx, found)
     if same then inside.set_unknown(session, true) end
     if same or state.unknown then return M.unknown(session) end
   end
-  if ctx.version and not found and not ctx.dirty then -- who gave it up wants it gone; and whether its token was used cannot be known
+  local gone = ctx.version and not (found and found.tokens) and ctx.dirty ~= "login"
+  if gone then -- who gave it up wants it gone; and whether its token was used cannot be known
     return fail(session, "refresh", "argument", "no_token", "the stored tokens are gone: given up elsewhere, or lost", "reauthorize")
   end
   return true
@@ -112,12 +118,11 @@ local function plain(level, session, ctx, args, forced)
   return tokens, failure
 end
 
--- The answer came: commit it. Coroutines that come meanwhile wait for the end of this (ctx.committing: since when).
+-- The answer came: commit it.
 local function commit(session, ctx, sent)
-  ctx.dirty, ctx.n, ctx.committing = "refresh", (ctx.n or 0) + 1, core.monotonic()
-  local ok, why = pcall(vault.settle, session, ctx, sent)
-  ctx.committing = nil
-  if not ok then error(why, 0) end
+  vault.taint(ctx, "refresh")
+  ctx.n = (ctx.n or 0) + 1
+  vault.commit(ctx, vault.settle, session, ctx, sent)
 end
 
 -- The POST had no effect: take "sent" back, or leave word that the refresh token is over. What an earlier one left in doubt stays so.
@@ -138,6 +143,7 @@ local function send_fenced(level, session, ctx, operation, args, version, doubt)
   if not id then return fail(session, operation, "argument", "random_failed", "the system gives no random bytes", "retry") end
   local exchange, err = perform.begin(level + 1, session, ctx, operation, args)
   if not exchange then return nil, err end
+  ctx.renewing = true
   local journal = { state = "sent", fingerprint = fingerprint(session, args), id = core.hex(id) }
   local sent, swap_err = vault.swap(session, ctx, journal, version)
   if not sent then
@@ -151,6 +157,7 @@ local function send_fenced(level, session, ctx, operation, args, version, doubt)
   if tokens then
     commit(session, ctx, sent)
     tokens = session:tokens() -- a newer set may have won
+    if not tokens then tokens, failure = given_up(session, operation) end
   elseif ctx.epoch == epoch and not lost then
     clear(session, ctx, operation, journal, failure, sent, doubt)
   end
@@ -158,12 +165,15 @@ local function send_fenced(level, session, ctx, operation, args, version, doubt)
   return tokens, failure
 end
 
--- Holding the lease. want() -> token when another has done the work already.
+-- Holding the lease. want() -> token when another has done the work already. "later": this session's own tokens are just being
+-- changed or saved.
 local function under_lease(level, session, ctx, args, want, forced)
   local found, version, err = vault.catch_up(session, ctx)
+  if not forced and inside.state(session).changing then return "later" end -- a login that is under way
   if err then return nil, err end
   local token = not forced and want()
   if token then return token, nil, true end
+  if vault.committing(session, ctx) then return "later" end -- "sent" must not stand in the store before they do
   local operation, state = operation_of(session)
   if state and not state.can_refresh and not (args and args.refresh_token) then
     return fail(session, operation, "argument", "no_token", "there is no token to refresh with", "reauthorize")
@@ -204,13 +214,19 @@ function M.run(level, session, ctx, args, want, forced, patient)
       vault.trouble(session, ctx, "acquire", err)
       return nil, err
     end
+    local result, failure, joined = "later", nil, nil -- another holds it
     if lease then
-      local ok, result, failure, joined = pcall(under_lease, level + 2, session, ctx, args, want, forced)
+      local ok
+      ok, result, failure, joined = pcall(under_lease, level + 2, session, ctx, args, want, forced)
+      ctx.renewing = nil
       vault.release(ctx, lease)
       if not ok then error(result, 0) end
-      if result ~= "again" then return result, failure, joined end
+    end
+    if result == "again" then
       rounds = rounds + 1
       if rounds == ROUNDS then return fail(session, "refresh", "store", "conflict", "the record changes under every try", "retry") end
+    elseif result ~= "later" then
+      return result, failure, joined
     else
       if not patient then return nil, nil, true end
       if waited >= patience then

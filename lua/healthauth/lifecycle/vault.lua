@@ -53,12 +53,13 @@ local function dress(session, err)
   return err
 end
 
---- Tells on_event of a store that fails.
+--- Tells on_event of a store that fails. A record that is not adopted because a login is under way is no failure of the store.
 ---@param session userdata
 ---@param ctx table
 ---@param operation string
 ---@param err table
 function M.trouble(session, ctx, operation, err)
+  if err.code == "exchange_open" then return end
   events.emit(session, ctx, "store_trouble", { operation = operation, code = err.code, outcome = err.outcome })
 end
 
@@ -77,8 +78,17 @@ function M.load(session, ctx)
   return found, version
 end
 
+--- Notes that the session has new tokens that are not saved yet.
+---@param ctx table
+---@param why string|nil "login" or "refresh"; nil: it has none any more
+---@return integer set  which tokens it has, counted
+function M.taint(ctx, why)
+  ctx.dirty, ctx.set = why, (ctx.set or 0) + 1
+  return ctx.set
+end
+
 --- Compare and swap of the record, after it was looked at: version | nil, err (`store` / `conflict` when another was faster). What is
---- saved is no longer dirty.
+--- saved is no longer dirty, unless newer tokens came while it was saved.
 ---@param session userdata
 ---@param ctx table
 ---@param journal table|nil
@@ -86,9 +96,11 @@ end
 ---@return string|nil, table|nil
 function M.swap(session, ctx, journal, expected)
   local text = record.encode(session, ctx.key, inside.export(session), journal, ctx.login, ctx.n)
+  local set = ctx.set
   local version, err = ask(session, ctx, "save", text, expected)
   if version == nil then return nil, dress(session, err) end
-  ctx.version, ctx.dirty = version, nil
+  ctx.version = version
+  if ctx.set == set then ctx.dirty = nil end
   return version
 end
 
@@ -116,9 +128,21 @@ end
 -- Tokens that could not be saved are kept against an older stored set.
 local function ours_is_newer(ctx, found)
   if not ctx.dirty then return false end
+  if ctx.dirty == "login" and ctx.committing then return true end -- dated before it is saved
   local login = ctx.login or 0
   if login ~= found.login then return login > found.login end
   return (ctx.n or 0) > found.n
+end
+
+-- The stored record as it is after whatever this session's other coroutines saved or dropped while it was read.
+local function latest(session, ctx)
+  local found, version, err
+  for _ = 1, TRIES do
+    local before, epoch = ctx.version, ctx.epoch
+    found, version, err = M.load(session, ctx)
+    if ctx.version == before and ctx.epoch == epoch then break end
+  end
+  return found, version, err
 end
 
 --- What the store says, made ours where it is newer: found, version | nil when there is none | nil, nil, err.
@@ -126,7 +150,7 @@ end
 ---@param ctx table
 ---@return table|nil, string|nil, table|nil
 function M.catch_up(session, ctx)
-  local found, version, err = M.load(session, ctx)
+  local found, version, err = latest(session, ctx)
   if err then return nil, nil, err end
   if found and found.tokens and version ~= ctx.version and not ours_is_newer(ctx, found) then
     local ok, adopt_err = M.adopt(session, ctx, found, version)
@@ -142,7 +166,7 @@ end
 ---@param ctx table
 ---@return boolean|nil, table|nil
 function M.first_load(session, ctx)
-  local found, version, err = M.load(session, ctx)
+  local found, version, err = latest(session, ctx)
   if err then return nil, err end
   ctx.loaded = true
   if not found or not found.tokens then return false end
@@ -156,28 +180,67 @@ local function date_login(ctx, found, now)
   if found and found.login >= now then ctx.login, ctx.n = found.login, found.n + 1 end
 end
 
+-- Whether a renewal of another coroutine is between its begin and its answer: it saves what we have before it sends.
+local function renewing(session, ctx)
+  return ctx.renewing and inside.state(session).changing
+end
+
+-- Whether a save of this set has nothing to do any more: it is saved, a renewal saves it, or there are newer tokens or none in its place.
+local function over(session, ctx, set)
+  return ctx.set ~= set or not ctx.dirty or renewing(session, ctx)
+end
+
 --- Saves the session's tokens over whatever is stored (a new login, a restored set): true | nil, err.
 ---@param session userdata
 ---@param ctx table
 ---@param now number
+---@param again? boolean   they could not be saved before: a login that has become newer wins
 ---@return true|nil, table|nil
-function M.overwrite(session, ctx, now)
+function M.overwrite(session, ctx, now, again)
   local err
   ctx.loaded = true
-  date_login(ctx, nil, now)
+  local set = M.taint(ctx, "login") -- from its first moment: a coroutine that reads the store meanwhile does not adopt what stands there
+  if not again then date_login(ctx, nil, now) end
   for _ = 1, TRIES do
     local text, version = ask(session, ctx, "load")
     if text == nil and version then -- an error
       if REPLACED[version.code] then return M.replace(session, ctx) end
       return nil, dress(session, version)
     end
-    date_login(ctx, text and record.decode(session, ctx.key, text) or nil, now)
+    local found = text and record.decode(session, ctx.key, text) or nil
+    if over(session, ctx, set) then return true end
+    if again and found and not ours_is_newer(ctx, found) then return M.adopt(session, ctx, found, version) end
+    date_login(ctx, found, now)
     local saved
     saved, err = M.swap(session, ctx, nil, text and version or nil)
     if saved then return true end
     if err.code ~= "conflict" then return nil, err end
   end
   return nil, err
+end
+
+--- Does what saves new tokens; coroutines that come meanwhile wait for its end (ctx.committing: since when). Passes its answer on.
+---@param ctx table
+---@param saving function
+---@param ... any  for saving
+---@return any, any
+function M.commit(ctx, saving, ...)
+  local since = core.monotonic()
+  ctx.committing = since
+  local ok, first, second = pcall(saving, ...)
+  if ctx.committing == since then ctx.committing = nil end
+  if not ok then error(first, 0) end
+  return first, second
+end
+
+--- Whether another coroutine saves this session's tokens. One that was given up in the middle never says that it is over.
+---@param session userdata
+---@param ctx table
+---@return boolean
+function M.committing(session, ctx)
+  local since = ctx.committing
+  if since and core.monotonic() - since > M.patience(session, ctx) + M.lease_life(session, ctx) then ctx.committing = nil end
+  return ctx.committing ~= nil
 end
 
 --- Saves over a record that the store itself cannot read or does not trust (sealed with a lost key, tampered with, older than one met
@@ -200,6 +263,7 @@ end
 ---@param ctx table
 ---@param expected string|nil
 function M.settle(session, ctx, expected)
+  local set = ctx.set
   local saved, err = M.swap(session, ctx, nil, expected)
   for _ = 1, TRIES do
     if saved or err.code ~= "conflict" then break end
@@ -208,6 +272,7 @@ function M.settle(session, ctx, expected)
       err = load_err
       break
     end
+    if over(session, ctx, set) then return end
     if not found then
       ctx.dirty = nil
       return
@@ -226,11 +291,9 @@ end
 ---@param ctx table
 ---@return nil
 function M.save_again(session, ctx)
+  if renewing(session, ctx) then return end
   if ctx.dirty ~= "login" then return M.settle(session, ctx, ctx.version) end
-  local found, version, err = M.load(session, ctx)
-  local saved
-  if found and not ours_is_newer(ctx, found) then saved, err = M.adopt(session, ctx, found, version)
-  elseif not err or REPLACED[err.code] then saved, err = M.overwrite(session, ctx, ctx.login) end
+  local saved, err = M.overwrite(session, ctx, ctx.login, true)
   if not saved then M.trouble(session, ctx, "save", err) end
 end
 
@@ -239,9 +302,10 @@ end
 ---@param ctx table
 ---@return true|nil, table|nil
 function M.drop(session, ctx)
+  ctx.version, ctx.loaded = nil, true
   local ok, err = ask(session, ctx, "delete")
-  ctx.version, ctx.dirty, ctx.loaded = nil, nil, true
   if ok == nil then return nil, dress(session, err) end
+  ctx.version = nil
   return true
 end
 

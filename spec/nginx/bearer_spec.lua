@@ -96,6 +96,27 @@ describe("the bearer in nginx", function()
     assert.equal(before + 1, refreshes())
   end)
 
+  it("renews ahead although nginx once had no timer left for it", function()
+    local few = nginx.start { workers = 1, values = { SANDBOX = box.http, MORE = "",
+      STORE = 'healthauth.stores.shared_dict { name = "sessions" }' }, http = "lua_max_running_timers 1;" .. people.HTTP .. [[
+      server { listen 127.0.0.1:$PORT2; location = / { content_by_lua_block { -- a minute later
+        local core = require "healthauth.core" local real = core.monotonic core.monotonic = function() return real() + 60 end } } }
+    ]] }
+    finally(function() few:stop() end)
+    local both = { people.browser(few, box), people.browser(few, box) }
+    for _, one in ipairs(both) do assert.equal(302, one:login().status) end
+    local old = {}
+    for i, one in ipairs(both) do old[i] = one:get("/app").body end
+    local function renewed(i) return nginx.wait_for(5, function() return both[i]:get("/app").body ~= old[i] end) end
+    few:get("/skew?by=" .. LIFE - 20)
+    box:control("fault", { kind = "delay", provider = "pkb", operation = "refresh", seconds = 0.5 })
+    for _, one in ipairs(both) do assert.equal(200, one:get("/app").status) end
+    assert.is_true(nginx.wait_for(5, function() return few:log():find("1 lua_max_running_timers are not enough", 1, true) end))
+    assert.is_true(renewed(1))
+    few:get("/", { port = few.port2 })
+    assert.is_true(renewed(2))
+  end)
+
   it("serves the old token while it is good and the provider is down, and says so", function()
     local before, old = refreshes(), person:get("/app").body
     pass(LIFE - 10)

@@ -27,7 +27,13 @@ local KNOWN = {
 }
 local PHASES = { rewrite = true, access = true }
 
-local renewing = {} -- what this worker's timers renew
+local AGAIN = 10 -- seconds: nginx may not run a timer that it took (lua_max_running_timers), which holds a renewal up no longer
+local MARKS_MAX = 10000
+local renewing, marks = {}, 0 -- what this worker's timers renew, and since when
+
+local function renewed(mark)
+  if renewing[mark] then renewing[mark], marks = nil, marks - 1 end
+end
 
 local function refuse(self, code, detail)
   if self.login and ngx.req.get_method() == "GET" and (ngx.var.http_accept or ""):find("text/html", 1, true) then
@@ -45,15 +51,20 @@ local function renew(premature, mark, open, close)
     if not token then metrics.trouble(err.provider or "unknown", "access_token", err) end
     close(session)
   end)
-  renewing[mark] = nil -- also after a raise, such as of the owner's clock: the next request has it tried again
+  renewed(mark) -- also after a raise, such as of the owner's clock: the next request has it tried again
   if not ok then error(raised, 0) end
 end
 
 -- Renews in a timer, once at a time in this worker; other workers are held off by the store's lease.
 local function renew_later(mark, open, close)
-  if renewing[mark] then return end
-  renewing[mark] = true
-  if not ngx.timer.at(0, renew, mark, open, close) then renewing[mark] = nil end
+  local since, now = renewing[mark], core.monotonic()
+  if since and now - since < AGAIN then return end
+  if not since then
+    if marks >= MARKS_MAX then renewing, marks = {}, 0 end
+    marks = marks + 1
+  end
+  renewing[mark] = now
+  if not ngx.timer.at(0, renew, mark, open, close) then renewed(mark) end
 end
 
 -- A token for now: one that is still good although due comes at once, and the rest follows in a timer.

@@ -21,7 +21,6 @@ local RAISES = { ca_path = "lua_ssl_trusted_certificate", ca_file = "lua_ssl_tru
 local OTHERWISE = {
   ["until_close_empty https"] = { kind = "network", code = "body_truncated", outcome = "unknown" },
   ["until_close_reset https"] = { status = 200, body = "{}", close_delimited = true },
-  ["tls_client_key_of_another https_client"] = { kind = "tls", code = "tls_failed", outcome = "not_sent" },
   ["tls_resets resets"] = { any = { { kind = "tls", code = "tls_failed", outcome = "not_sent" },
     { kind = "network", code = "connect_failed", outcome = "not_sent" } } },
 }

@@ -28,6 +28,10 @@ describe("a handshake over a cosocket that fails", function()
     ["handshake failed"] = "tls_failed", ["20: handshake failed"] = "tls_failed", ["10: handshake failed"] = "tls_failed",
     ["closed"] = "tls_failed", ["18: self-signed certificate"] = "tls_verify_failed",
     ["20: unable to get local issuer certificate"] = "tls_verify_failed", ["10: certificate has expired"] = "tls_verify_failed",
+    ["20: closed"] = "tls_failed", ["20: SSL_set_tlsext_host_name failed"] = "tls_failed", ["20: ssl set session failed"] = "tls_failed",
+    ["ssl set client private key failed"] = "tls_client_certificate", ["20: ssl set client private key failed"] = "tls_client_certificate",
+    ["20: ssl set client certificate failed"] = "tls_client_certificate",
+    ["20: ssl fetch client certificate from chain failed"] = "tls_client_certificate",
     ["certificate host mismatch"] = "tls_host_mismatch", ["20: certificate host mismatch"] = "tls_host_mismatch",
   } do
     it("by '" .. why .. "' is " .. code, function()

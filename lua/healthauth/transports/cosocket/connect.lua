@@ -102,6 +102,10 @@ local function read_file(path)
   return text
 end
 
+local function unusable_certificate()
+  return fail("tls", "tls_client_certificate", "the client certificate or its key cannot be used")
+end
+
 -- The client certificate, where this nginx module can send one.
 local function present(sock, tls)
   if not sock.setclientcert then
@@ -116,15 +120,11 @@ local function present(sock, tls)
     local chain = pem and ssl.parse_pem_cert(pem)
     -- Of a locked key OpenSSL would ask the password at nginx's terminal, and the worker would wait.
     local private = key and not key:find("ENCRYPTED", 1, true) and ssl.parse_pem_priv_key(key)
-    if not chain or not private then
-      return fail("tls", "tls_client_certificate", "the client certificate or its key cannot be used")
-    end
+    if not chain or not private then return unusable_certificate() end
     found = { chain, private }
     certificates[name] = found
   end
-  if not sock:setclientcert(found[1], found[2]) then
-    return fail("tls", "tls_client_certificate", "the client certificate or its key cannot be used")
-  end
+  if not sock:setclientcert(found[1], found[2]) then return unusable_certificate() end
   return true
 end
 
@@ -144,9 +144,10 @@ local function tls_verdict(why)
   why = tostring(why)
   if why:find("timeout", 1, true) then return late() end
   if why:find("host mismatch", 1, true) then return fail("tls", "tls_host_mismatch", "the server's certificate is for another host") end
+  if why:find "ssl %l+ client " then return unusable_certificate() end -- a key of another certificate is noticed here
   local number, said = why:match "^(%d+): ?(.*)$"
-  -- lua-resty-core puts the last refusal's number before it where the handshake of another socket ends at once
-  if number and said ~= "handshake failed" then
+  -- lua-resty-core puts the last refusal's number before the words of another socket that fails before or at once in its handshake, too
+  if number and said ~= "handshake failed" and said ~= "closed" and not said:find "^[Ss][Ss][Ll]" then
     return fail("tls", "tls_verify_failed", CHAIN[number] or "the server's certificate cannot be verified")
   end
   return fail("tls", "tls_failed", "the TLS handshake failed")

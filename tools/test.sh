@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must be green, side by side: test.sh [JOB ...] (all jobs by default; `test.sh list` names them). A job's output is in
 # build/log/JOB.log; a failed one shows the end of it here. The last line adds all runs up. Every job is run by tools/alone.py: nothing that
-# it started may outlive it, and none takes longer than LIMIT seconds.
+# it started may outlive it, and none takes longer than LIMIT seconds. Its temporary folder is its own, and empty at its end.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tools/common.sh
@@ -69,6 +69,12 @@ finish() { # NAME: adds one job up
   [ "$mark" = ok ] || { { cat "$logs/note"; excerpt "$name"; } | sed 's/^/  /'; }
 }
 
+# What a job left in its temporary folder, also a disk that a spec had mounted there.
+sweep_up() {
+  grep -o " $TMPDIR/[^ ]* " /proc/mounts | xargs -r umount -l
+  rm -rf "$TMPDIR"
+}
+
 declare -A running=()
 cleanup() { for pid in "${!running[@]}"; do kill "$pid" 2>/dev/null; done; wait; }
 trap 'cleanup; exit 130' INT TERM HUP
@@ -83,9 +89,14 @@ for name in "${order[@]}"; do
   rm -f "$logs/$name.rc" "$logs/$name.now"
   (
     from=$SECONDS
+    TMPDIR=$(mktemp -d) || exit; export TMPDIR
     TEST_NOW=$logs/$name.now python3 tools/alone.py "$limit" bash -c "${job[$name]}" >"$logs/$name.log" 2>&1 </dev/null 9>&- & child=$!
-    trap 'kill "$child" 2>/dev/null' TERM
-    wait "$child"; echo $? >"$logs/$name.rc"; echo $((SECONDS - from)) >"$logs/$name.time"
+    trap 'kill "$child" 2>/dev/null; wait "$child"; sweep_up' TERM
+    wait "$child"; rc=$?
+    left=$(ls -A "$TMPDIR")
+    if [ -n "$left" ]; then echo "left behind in TMPDIR: $left" >>"$logs/$name.log"; [ "$rc" -ne 0 ] || rc=4; fi
+    sweep_up
+    echo "$rc" >"$logs/$name.rc"; echo $((SECONDS - from)) >"$logs/$name.time"
   ) &
   running[$!]=$name
 done

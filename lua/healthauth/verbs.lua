@@ -208,16 +208,17 @@ function Session:restore(...)
   local ctx = of(self)
   if select("#", ...) > 0 then
     local previous, unknown, login, n = inside.export(self), inside.state(self).unknown, ctx.login, ctx.n
-    local dirty, epoch, version = ctx.dirty, ctx.epoch, ctx.version
+    local dirty, set, epoch, version = ctx.dirty, ctx.set, ctx.epoch, ctx.version
     local ok, err = inside.adopt(self, (...))
     if not ok then return nil, err end
     if ctx.store then
       local saved, save_err = vault.commit(ctx, vault.overwrite, self, ctx, context.now(ctx))
       if not saved then -- all or nothing: the old set is back
-        if previous and ctx.epoch == epoch then inside.adopt(self, previous) else inside.forget(self) end
+        if ctx.epoch ~= epoch then previous, dirty = nil, nil end -- given up meanwhile
+        if previous then inside.adopt(self, previous) else inside.forget(self) end
         inside.set_unknown(self, unknown)
         ctx.login, ctx.n = login, n
-        vault.taint(ctx, ctx.version == version and dirty or nil) -- else they were saved meanwhile
+        ctx.set, ctx.dirty = set, ctx.version == version and dirty or nil -- else they were saved meanwhile
         return nil, save_err
       end
     end

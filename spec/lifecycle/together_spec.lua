@@ -162,10 +162,11 @@ describe("a logout", function()
     assert.is_nil(session:tokens())
   end)
 
-  it("is not undone by a restore that fails after it", function()
-    seed()
-    local session, load = open(), store.load
-    assert.equal("access-0", session:access_token())
+  it("is not undone by a restore that fails after it, nor are tokens that were not saved before", function()
+    local session, save, load = open(), store.save, store.load
+    store.save = function() return nil, core.error { kind = "store", code = "store_full" } end
+    assert.truthy(session:exchange(LOGIN))
+    store.save = save
     store.load = function()
       store.load = load
       coroutine.yield()
@@ -176,6 +177,8 @@ describe("a logout", function()
     assert.is_true(session:logout())
     assert.equal("store_unavailable", restoring()[2].code)
     assert.is_nil(session:tokens())
+    assert.is_nil((session:access_token()))
+    assert.is_nil(stored())
   end)
 
   it("while a renewed set is saved is said by whoever asked for it", function()

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What nginx adds to the cosocket transport: phases, pools, proxies, client certificates; and libcurl, which must not wait in a request.
 
+local core = require "healthauth.core"
 local curl = require "healthauth.transports.curl"
 local hostile = require "spec.hostile.run"
 local nginx = require "spec.nginx.server"
@@ -46,6 +47,7 @@ local HTTP = [[
     location = /default { content_by_lua_block { phases.default() } }
     location = /objections { content_by_lua_block { phases.objections() } }
     location = /thread { content_by_lua_block { phases.thread(ngx.var.arg_pool, ngx.var.arg_path) } }
+    location = /muted { resolver 127.0.0.1:9; resolver_timeout 2s; content_by_lua_block { require("spec.nginx.relay").serve() } }
     location = /nowhere { content_by_lua_block { phases.nowhere() } }
   }
 ]]
@@ -125,6 +127,18 @@ describe("the cosocket transport in nginx", function()
       assert.same({ "tls", "tls_client_certificate", "not_sent" }, { failure.kind, failure.code, failure.outcome })
     end
     assert.is_nil(server:log():find("pass phrase", 1, true))
+  end)
+
+  it("waits for a resolver that does not answer no longer than connect_timeout", function()
+    local muted = relay.new(server:url "/muted", run.folder .. "/ca.pem")
+    local plain = run:url("https", "/case/plain")
+    for _, way in ipairs { { url = "https://service.example/" }, { url = plain, proxy = "http://proxy.example:1" } } do
+      local started = core.monotonic()
+      local _, failure = muted:perform { method = "POST", body = "a=b", url = way.url, proxy = way.proxy, headers = {}, timeout = 5,
+        connect_timeout = 0.3 }
+      assert.same({ "timeout", "connect_timeout", "not_sent" }, { failure.kind, failure.code, failure.outcome })
+      assert.is_true(core.monotonic() - started < 1.5)
+    end
   end)
 
   describe("keeps connections", function()

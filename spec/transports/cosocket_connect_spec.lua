@@ -4,7 +4,7 @@
 local connect = require "healthauth.transports.cosocket.connect"
 local core = require "healthauth.core"
 
-local URL = { scheme = "https", host = "service.example", port = 443, origin = "https://service.example", name = "service.example" }
+local URL = { scheme = "https", host = "192.0.2.1", port = 443, origin = "https://192.0.2.1", name = "192.0.2.1" }
 
 describe("a handshake over a cosocket that fails", function()
   local before = rawget(_G, "ngx")

@@ -56,13 +56,34 @@ local function connect_verdict(why)
   return fail("network", "connect_failed", "the connection could not be made")
 end
 
+local function is_address(host)
+  return host:find(":", 1, true) ~= nil or host:find "^%d+%.%d+%.%d+%.%d+$" ~= nil
+end
+
+-- nginx waits for its resolver as long as resolver_timeout says (30 s), whatever the socket's own times are. Where a name is to be found,
+-- the connection is made in a thread of its own, which is given up when the time is over. A pooled connection is there at once.
+local function connect_in_time(sock, host, port, options, deadline)
+  if is_address(host) then return sock:connect(host, port, options) end
+  local done, ok, why = false, nil, "timeout"
+  local connecting = ngx.thread.spawn(function()
+    ok, why = sock:connect(host, port, options)
+    done = true
+  end)
+  if done then return ok, why end
+  local waiting = ngx.thread.spawn(function() ngx.sleep(M.left(deadline)) end)
+  ngx.thread.wait(connecting, waiting)
+  ngx.thread.kill(connecting) -- one of them has ended, and does not mind
+  ngx.thread.kill(waiting)
+  return ok, why
+end
+
 local function connect_to(sock, host, port, pool, deadline)
   local hosts = host == "localhost" and LOCALHOST or { host:find(":", 1, true) and "[" .. host .. "]" or host }
   local why
   for _, one in ipairs(hosts) do
     if not set_time(sock, deadline) then return late() end
     local ok
-    ok, why = sock:connect(one, port, { pool = pool })
+    ok, why = connect_in_time(sock, one, port, { pool = pool }, deadline)
     if ok then return true end
     if why == "timeout" then return late() end
   end

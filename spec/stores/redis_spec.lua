@@ -193,6 +193,22 @@ describe("the redis store", function()
       yes(lease.fence > tonumber(third:match("^%d+")), "fence grows")
     end)
 
+    it("is not behind when a save comes between the answer to a load and its reading, as requests of one nginx do", function()
+      local store = open()
+      local first = yes(store:save("k", "1"))
+      local command = store.driver.command
+      function store.driver:command(...)
+        local reply = command(self, ...)
+        self.command = nil
+        yes(store:save("k", "2", first))
+        return reply
+      end
+      equal("1", (store:load("k")))
+      equal("2", (store:load("k")))
+      server:cli("HSET", "healthauth:record:k", "v", first, "r", "1")
+      fails("store_stale", store:load("k"))
+    end)
+
     it("holds what is not ours", function()
       local store = open()
       server:cli("SET", "healthauth:record:text", "text")

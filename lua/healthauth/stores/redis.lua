@@ -127,7 +127,7 @@ local function saw(self, key, number)
     if self.seen_count >= MAX_SEEN then self.seen, self.seen_count = {}, 0 end
     self.seen_count = self.seen_count + 1
   end
-  self.seen[key] = number
+  self.seen[key] = math.max(number, self.seen[key] or 0)
 end
 
 local function forget(self, key)
@@ -152,9 +152,10 @@ end
 ---@return string|nil record, string|table|nil version_or_err
 function methods:load(key)
   common.enter(self, key)
+  local met = self.seen[key] or 0 -- before we ask: inside nginx another request may save while our answer is on its way
   local record, version, number = fetch(self, key)
   if not record then return nil, version end
-  if number < (self.seen[key] or 0) then
+  if number < met then
     script(self, "lift", "1", self.prefix .. "counter", string.format("%.0f", self.high)) -- so that the next save is the newest again
     return common.fail("store_stale", "the server answered an older record than before")
   end

@@ -251,6 +251,10 @@ describe("a callback", function()
     local err = refused("denied", "access_denied", denied)
     assert.same({ "oauth", "reauthorize", "answered" }, { err.dialect, err.action, err.outcome })
     assert.equal("The person said no [31m", err.detail)
+    assert.equal("https://x.example", err.error_uri)
+    for _, uri in ipairs { "javascript:alert(1)", "//x.example", "https:", "data:text/html,x", "%20https://x.example", "" } do
+      assert.is_nil(refused("denied", "access_denied", "error=access_denied&state=STATE&error_uri=" .. uri).error_uri)
+    end
     assert.equal("a__b", refused("denied", "a__b", "error=A%20-b&state=STATE").code)
     assert.equal("reauthorize", refused("denied", "server_error", "error=server_error&state=STATE").action)
     assert.equal("wait", refused("denied", "temporarily_unavailable", "error=temporarily_unavailable&state=STATE").action)
@@ -264,7 +268,7 @@ describe("a callback", function()
     for _, name in ipairs(names) do
       for _, spelled in ipairs { "planted_secret_1", "planted%255Fsecret_1", "planted%E2%80%8B_secret_1" } do
         local texts = { error = "access_denied", error_description = "no", error_uri = "https://x.example" }
-        texts[name] = "a " .. spelled
+        texts[name] = (name == "error_uri" and "https://x.example/" or "a ") .. spelled
         local callback = "state=" .. pending.state
         for _, one in ipairs(names) do callback = callback .. "&" .. one .. "=" .. texts[one]:gsub(" ", "+") end
         local _, err = core_begin(session, callback, pending)

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/codec.h"
+#include "base/message.h"
 #include "base/query.h"
 #include "base/utf8.h"
 #include "bytes.h"
@@ -99,6 +100,11 @@ static const char *shown(lua_State *L, struct lha_exchange *x, const struct ha_q
   return lua_tolstring(L, -1, n);
 }
 
+/* A page that a program may show as a link: javascript: and the like are none. */
+static bool is_page(const char *p, size_t n) {
+  return (n > 8 && ha_same_word(p, 8, "https://", 8)) || (n > 7 && ha_same_word(p, 7, "http://", 7));
+}
+
 static int denied(lua_State *L, struct lha_exchange *x, const struct ha_query *q) {
   struct ha_buf *code = lha_bytes_new(L, HA_CODE_MAX + 8);
   const char *text;
@@ -118,7 +124,7 @@ static int denied(lua_State *L, struct lha_exchange *x, const struct ha_query *q
   text = shown(L, x, q, "error_uri", &n);
   if (text) {
     lua_pushvalue(L, -2);
-    lha_error_text(L, "error_uri", text, n);
+    if (is_page(text, n)) lha_error_text(L, "error_uri", text, n);
     lua_pop(L, 2);
   }
   return 2;

@@ -17,13 +17,11 @@ local old = _VERSION == "Lua 5.1"
 local function at_every_collection(make, act, hit, check)
   local hits, nth = 0, 1
   while nth <= COLLECTIONS do
-    local value, count, done, ended = make(), 0, false, false
+    local value, count, done = make(), 0, false
     collectgarbage()
     local pause, step, mode = collectgarbage("setpause", 0), collectgarbage("setstepmul", old and 100000000 or 1000), nil
     if not old then mode = collectgarbage("incremental", 10, 1000, 30) end
-    local function restore()
-      if ended then return end
-      ended = true
+    local function restore() -- within a finaliser Lua 5.4 takes no such order
       if mode then collectgarbage(mode) end
       collectgarbage("setpause", pause)
       collectgarbage("setstepmul", step)

@@ -91,7 +91,7 @@ for name in "${order[@]}"; do
     from=$SECONDS
     TMPDIR=$(mktemp -d) || exit; export TMPDIR
     TEST_NOW=$logs/$name.now python3 tools/alone.py "$limit" bash -c "${job[$name]}" >"$logs/$name.log" 2>&1 </dev/null 9>&- & child=$!
-    trap 'kill "$child" 2>/dev/null; wait "$child"; sweep_up' TERM
+    trap 'kill "$child" 2>/dev/null; wait "$child"; sweep_up; exit 143' TERM
     wait "$child"; rc=$?
     left=$(ls -A "$TMPDIR")
     if [ -n "$left" ]; then echo "left behind in TMPDIR: $left" >>"$logs/$name.log"; [ "$rc" -ne 0 ] || rc=4; fi

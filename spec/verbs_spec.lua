@@ -529,6 +529,16 @@ describe("a session over a store", function()
     assert.is_true((open("ehealth", ehealth, plain(200))):logout())
   end)
 
+  it("finds its record under every spelling of one base_url", function()
+    local store = healthauth.stores.memory {}
+    local function at(base_url) return (open("pkb", { store = store, key = "sam", base_url = base_url })) end
+    assert.is_true(at("https://pkb.example/prefix"):restore(support.tokens()))
+    for _, base_url in ipairs { "https://pkb.example/prefix/", "https://PKB.example/prefix", "https://pkb.example:443/prefix/" } do
+      assert.is_truthy(at(base_url):access_token(), base_url)
+    end
+    fails({ "argument", "no_token", "reauthorize", "not_sent" }, at("https://pkb.example/"):access_token())
+  end)
+
   it("keeps sessions of other keys, clients and hosts apart", function()
     local store = healthauth.stores.memory {}
     assert.is_true((shared(store)):restore(support.tokens()))

@@ -150,7 +150,9 @@ static void read_base_url(const struct lha_reader *r) {
   ha_url_init(&u);
   rc = ha_url_parse(&u, text, n, &why);
   safe = rc == HA_OK && (u.https || u.loopback) && u.query == u.text.len;
-  if (rc == HA_OK && safe) rc = ha_secret_set(&r->s->base_url, u.text.data, u.text.len);
+  n = u.text.len;
+  if (safe && n > u.path + 1 && u.text.data[n - 1] == '/') n--; /* paths are joined with one slash all the same, and its records have one name */
+  if (rc == HA_OK && safe) rc = ha_secret_set(&r->s->base_url, u.text.data, n);
   ha_url_free(&u);
   if (rc == HA_NOMEM) luaL_error(L, "not enough memory");
   if (rc != HA_OK || !safe) lha_option_bad(r, "base_url", "an https URL (http only to loopback) without userinfo, query and fragment");

@@ -90,6 +90,19 @@ describe("the sandbox transport", function()
     assert.matches("the transport is closed", message)
   end)
 
+  it("asks consent of an authorize_url, to allow or deny, and tells the caller of anything else", function()
+    for _, case in ipairs {
+      { nil, "allow", "URL" }, { 5, "deny", "URL" }, { TEST, "maybe", "allow or deny" }, { TEST, true, "allow or deny" },
+    } do
+      local ok, message = pcall(function()
+        local callback = transport:consent(case[1], case[2])
+        return callback
+      end)
+      assert.is_false(ok)
+      assert.matches("sandbox_spec%.lua:%d+: consent: expected .*" .. case[3], message)
+    end
+  end)
+
   it("refuses options that make no sense, in the caller's file", function()
     for _, case in ipairs { { { sede = 1 }, "unknown option 'sede'" }, { 1, "table expected, got number" } } do
       local ok, message = pcall(function() local made = transport_of(case[1]) return made end)

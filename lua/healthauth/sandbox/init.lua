@@ -176,7 +176,10 @@ end
 ---@return string|nil callback
 ---@return string|nil why where the browser never comes back
 function Sandbox:consent(url, decision, person)
-  return browser.consent(url, decision or "allow", function(request) return self:answer(request) end, person)
+  decision = decision or "allow"
+  if type(url) ~= "string" then error("consent: expected the URL that authorize_url gave", 2) end
+  if decision ~= "allow" and decision ~= "deny" then error("consent: expected allow or deny", 2) end
+  return browser.consent(url, decision, function(request) return self:answer(request) end, person)
 end
 
 --- Revokes a token: Conneqt's is gone, eHealth's approval and PKB's session end.

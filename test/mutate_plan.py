@@ -16,7 +16,7 @@ PROVIDERS = ('providers/conneqt', 'providers/ehealth', 'providers/pkb', 'provide
 BIND = spec('bind/answer', 'bind/verdict', 'bind/limits_of_trust', 'bind/callback', 'bind/exchange', 'bind/error', *PROVIDERS, 'bind/provider')
 ANSWERS = (BIND, spec('cassettes'))
 SESSION = (spec('bind/session', 'bind/exchange', 'bind/verdict', 'lifecycle/fresh', 'lifecycle/when', 'verbs', 'lifecycle/stored'),)
-CURL = (unit('curl_test'), spec('transports/curl_connection', 'transports/curl_request'), spec('transports/curl_environment'),
+CURL = (unit('curl_test'), unit('curl_parts_test'), spec('transports/curl_connection', 'transports/curl_request'), spec('transports/curl_environment'),
         spec('transports/curl_process'), spec('transports/curl'))
 LIFECYCLE = (spec('lifecycle/fresh', 'lifecycle/stored', 'lifecycle/trouble', 'lifecycle/call', 'lifecycle/when', 'lifecycle/whom',
                   'lifecycle/record', 'lifecycle/spent', 'lifecycle/interrupted', 'lifecycle/edges', 'lifecycle/told', 'verbs', 'bind/callback', 'pending',
@@ -49,8 +49,9 @@ FILES = {
     'src/bind/session.c': {'functions': ('early', 'refresh_token_ages', 'session_ready', 'session_valid', 'session_adopt', 'session_forget',
                                          'session_set_unknown', 'adopt'), 'tests': SESSION},
     'src/sys/curl.c': {'functions': ('any_stale', 'usable', 'discard', 'ha_curl_perform'), 'tests': CURL},
-    'src/sys/curl_setup.c': {'functions': ('reads', 'take', 'on_header', 'on_seek', 'on_begin', 'is_loopback', 'on_open', 'set_url',
+    'src/sys/curl_setup.c': {'functions': ('reads', 'take', 'on_header', 'on_seek', 'on_begin', 'is_loopback', 'new_socket', 'on_open', 'set_url',
                                            'set_method', 'set_protocol', 'set_tls', 'set_route', 'milliseconds'), 'tests': CURL},
+    'src/sys/curl_tls.c': {'functions': ('found_all', 'ha_curl_tls_rest', 'on_context', 'ha_curl_tls_setup'), 'tests': CURL},
     'src/sys/curl_verdict.c': {'functions': ('ha_curl_verdict', 'lost', 'alerted', 'unreachable'), 'tests': CURL},
     # When a token is renewed, by whom, and what is written down before.
     'lua/healthauth/lifecycle/fresh.lua': {'tests': LIFECYCLE},
@@ -85,6 +86,7 @@ BY_HAND = [
     ('src/sys/curl_setup.c', '  return CURL_SEEKFUNC_FAIL;\n', '  x->sent = 0;\n  return CURL_SEEKFUNC_OK;\n', '    return CURL_PREREQFUNC_ABORT;\n', ''),
     # Two hands keep a proxy's head from being read as the server's.
     ('src/sys/curl_setup.c', '  if (x->begun == 0) return size * n; /* a proxy speaks */\n', '', '  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);\n', ''),
+    ('src/sys/curl_setup.c', '(x->request->url.https || x->request->proxy.https)) rc = set_tls', '(x->request->url.https)) rc = set_tls'),
     ('src/sys/curl_setup.c', '(long)(!reads(q) && q->body.len == 0)', '0L'),
     ('src/sys/curl_setup.c', 'localhost:%u:127.0.0.1,[::1]', 'localhost:%u:127.0.0.2'),
     ('src/sys/curl_setup.c', '>> 24 == 127', '>> 24 >= 127'),
@@ -103,20 +105,23 @@ BY_HAND = [
     ('lua/healthauth/nginx/cache.lua', 'valid and VALID or GONE)', 'VALID)'),
     (CONNECT, 'pcall(sock.sslhandshake, sock, nil, host, true)', 'pcall(sock.sslhandshake, sock, nil, host, false)'),
     (CONNECT, 'pcall(sock.sslhandshake, sock, nil, host, true)', 'pcall(sock.sslhandshake, sock, nil, nil, true)'),
+    (CONNECT, 'if is_address(host) then return', 'if true then return'),
+    (CONNECT, 'and not key:find("ENCRYPTED", 1, true)', ''),
     (CONNECT, 'if ok then ok, failure = handshake(sock, asked.url.host) end', ''),
     (CONNECT, 'if answer.status < 200 or answer.status > 299 or extra then', 'if extra then'),
     (CONNECT, 'local LOCALHOST = { "127.0.0.1", "[::1]" }', 'local LOCALHOST = { "127.0.0.2" }'),
     (CONNECT, 'tls and tls.cert_file or "", tls and tls.key_file or "",', ''),
     (COSOCKET, 'and (asked.reads or second.outcome == "not_sent")', ''),
     (COSOCKET, 'local fresh = not asked.reads and asked.body == ""', 'local fresh = false'),
-    (COSOCKET, 'if not whole or not reader:reusable() or not', 'if not'),
+    (COSOCKET, 'if not whole or full or not reader:reusable() or not', 'if not'),
+    (COSOCKET, 'if not whole or full or', 'if not whole or'),
     (COSOCKET, 'elseif why == "closed" and reader:headed() then', 'elseif reader:headed() then'),
     (COSOCKET, 'if #asked.body <= DUPLEX then', 'if true then'),
     (COSOCKET, 'if again then response, failure = once(self, asked, true, deadline) end', ''),
 ]
 
 # Mutants that change nothing that anybody could see: (file, the line in --list behind the colon, why [, the function]).
-HTTP1, HEAD, SETUP = 'src/base/http1.c', 'src/base/http1_head.c', 'src/sys/curl_setup.c'
+HTTP1, HEAD, SETUP, TLS = 'src/base/http1.c', 'src/base/http1_head.c', 'src/sys/curl_setup.c', 'src/sys/curl_tls.c'
 EQUIVALENT = [
     (HTTP1, 'r->left = 0;', 'a chunk that was read whole leaves 0'),
     (HTTP1, 'size_t n = r->line.len <= sizeof start - 1 ? r->line.len : sizeof start - 1;', 'both sides are the same there'),
@@ -147,8 +152,12 @@ EQUIVALENT = [
      'the word is no pattern'),
     (SETUP, 'if (0 && (x->begun == 0)) return size * n; /* a proxy speaks */', 'libcurl keeps the head of a proxy to itself'),
     (SETUP, 'x->rewound = false;', 'libcurl ends with the same code, or on_begin says so'),
-    ('src/sys/curl.c', 'if (0 && (answer->extra || (x.begun > 0 && (!whole || code != CURLE_OK)))) ha_curl_close(t);',
-     'libcurl drops a connection whose bytes were refused or that failed'),
+    (SETUP, 'if (0 && (s < 0 || s > STDERR_FILENO)) return s;', 'every socket is moved then'),
+    (SETUP, 'if (s < 0 && s > STDERR_FILENO) return s;', 'the same'),
+    (TLS, 'return pthread_once(&once, find) == 0 || ssl_pending && ssl_ctx_ctrl;', 'here libcurl has OpenSSL'),
+    (TLS, 'return pthread_once(&once, find) == 0 && ssl_pending || ssl_ctx_ctrl;', 'the same'),
+    (TLS, 'if (!found_all() || curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK) return false;', 'the same'),
+    (TLS, 'if (!session && session->backend != CURLSSLBACKEND_OPENSSL || !session->internals) return true;', 'the same'),
     ('src/base/url.c', 'if (0 && (memchr(p, \'@\', n))) return "the URL has a user name";', 'no name or address may hold an @; only the reason is better'),
     ('src/base/url.c', '*why = NULL;', 'what follows sets it'),
     ('src/base/url.c', 'if (0 && (len > HA_URL_MAX)) {', 'the buffer is as long as that'),

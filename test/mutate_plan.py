@@ -19,8 +19,8 @@ SESSION = (spec('bind/session', 'bind/exchange', 'bind/verdict', 'lifecycle/fres
 CURL = (unit('curl_test'), unit('curl_parts_test'), spec('transports/curl_connection', 'transports/curl_request'), spec('transports/curl_environment'),
         spec('transports/curl_process'), spec('transports/curl'))
 LIFECYCLE = (spec('lifecycle/fresh', 'lifecycle/stored', 'lifecycle/trouble', 'lifecycle/call', 'lifecycle/when', 'lifecycle/whom',
-                  'lifecycle/record', 'lifecycle/spent', 'lifecycle/interrupted', 'lifecycle/edges', 'lifecycle/told', 'verbs', 'bind/callback', 'pending',
-                  'events', 'sessions', *PROVIDERS), spec('contract', 'bad_callers', 'lifecycle/lost', 'lifecycle/model', 'sandbox/sessions'))
+                  'lifecycle/record', 'lifecycle/spent', 'lifecycle/interrupted', 'lifecycle/edges', 'lifecycle/told', 'lifecycle/together', 'verbs',
+                  'bind/callback', 'pending', 'events', 'sessions', *PROVIDERS), spec('contract', 'bad_callers', 'lifecycle/lost', 'lifecycle/model', 'sandbox/sessions'))
 
 # File: the functions that decide (all but `without`, where no list is given), and the tests, the quickest first.
 FILES = {

@@ -33,6 +33,33 @@ local function start(fn)
   end
 end
 
+-- The store's method waits once for whoever calls it next: before its work, or with the answer in its hands.
+local function once(method, late)
+  local real = store[method]
+  store[method] = function(self, ...)
+    store[method] = real
+    if not late then
+      coroutine.yield()
+      return real(self, ...)
+    end
+    local first, second = real(self, ...)
+    coroutine.yield()
+    return first, second
+  end
+end
+
+-- The provider's next request waits once before it is answered.
+local function slow_provider()
+  local perform = provider.perform
+  function provider:perform(request)
+    provider.perform = perform
+    coroutine.yield()
+    return perform(self, request)
+  end
+end
+
+local function full() return nil, core.error { kind = "store", code = "store_full" } end
+
 describe("a login", function()
   it("is given to nobody before it is saved", function()
     local session, seen, save = open(), {}, store.save
@@ -88,7 +115,7 @@ describe("a login", function()
 
   it("that could not be saved gives way to a newer one, also when that comes between its load and its swap", function()
     local session, save = open(), store.save
-    store.save = function() return nil, core.error { kind = "store", code = "store_full" } end
+    store.save = full
     assert.truthy(session:exchange(LOGIN))
     store.save = function(self, ...)
       store.save = save
@@ -102,7 +129,7 @@ describe("a login", function()
 
   it("that could not be saved takes no 'sent' away when it is saved again in the middle of a renewal", function()
     local session, save, load = open(), store.save, store.load
-    store.save = function() return nil, core.error { kind = "store", code = "store_full" } end
+    store.save = full
     assert.truthy(session:exchange(LOGIN))
     store.save = save
     store.load = function(self, ...)
@@ -126,6 +153,98 @@ describe("a login", function()
     support.in_loop = false
     assert.equal("access-2", renewal()[1].access_token)
     assert.same({ "sent" }, journals)
+    assert.equal("access-2", stored().tokens.access_token)
+  end)
+
+  it("is saved although a renewal that was under way finds its own record gone meanwhile", function()
+    seed()
+    clock.now = clock.now + 600
+    local session = open()
+    assert(session:restore())
+    local perform = provider.perform
+    function provider:perform(request)
+      once "save" -- of the answer
+      return perform(self, request)
+    end
+    local renewal = start(function() return session:access_token() end)
+    renewal()
+    provider.perform = perform
+    assert.is_true(open():logout())
+    once "load"
+    local login = start(function() return session:exchange(LOGIN) end)
+    login()
+    renewal()
+    assert.equal("access-2", login()[1].access_token)
+    assert.equal("access-2", stored().tokens.access_token)
+  end)
+
+  it("of two that are saved at once is the later one, for both", function()
+    local session = open()
+    once "load"
+    local first = start(function() return session:exchange(LOGIN) end)
+    first()
+    assert.equal("access-2", session:exchange(LOGIN).access_token)
+    local version = select(2, store:load((select(2, support.stored(store)))))
+    assert.truthy(first())
+    assert.equal("access-2", stored().tokens.access_token)
+    assert.equal(version, select(2, store:load((select(2, support.stored(store))))))
+  end)
+
+  it("whose coroutine was given up while it was saved keeps no renewal waiting for ever", function()
+    local session = open { lease = 0.02, max_wait = 0.02 }
+    once "save"
+    start(function() return session:exchange(LOGIN) end)()
+    assert.equal("lease_timeout", select(2, session:refresh()).code)
+    core.sleep(0.05)
+    assert.equal("access-2", session:refresh().access_token)
+  end)
+
+  it("that could not be saved takes no 'sent' away either when the store's answer to that is late", function()
+    local session, save = open(), store.save
+    store.save = full
+    assert.truthy(session:exchange(LOGIN))
+    store.save = save
+    once("save", true)
+    local perform, journal = provider.perform, nil
+    function provider:perform(request)
+      journal = stored().journal
+      return perform(self, request)
+    end
+    local renewal = start(function() return session:refresh() end)
+    renewal()
+    start(function() return session:access_token() end)()
+    assert.equal("access-2", renewal()[1].access_token)
+    assert.equal("sent", journal.state)
+  end)
+
+  it("that could not be saved is not saved behind a renewal that sends it, where others gave it up meanwhile", function()
+    local session, save = open(), store.save
+    store.save = full
+    assert.truthy(session:exchange(LOGIN))
+    store.save = save
+    once("save", true) -- 'sent' stands there, and this session does not know yet
+    local renewal = start(function() return session:refresh() end)
+    renewal()
+    assert.is_true(open():logout())
+    start(function() return session:access_token() end)()
+    assert.is_nil(stored())
+    assert.equal("access-2", renewal()[1].access_token)
+    assert.is_nil(stored())
+  end)
+
+  it("is saved although the next one has begun, whose answer is lost", function()
+    local session = open()
+    assert(session:restore(support.tokens(clock.now, 0)))
+    assert.equal("access-1", session:access_token())
+    once "load"
+    local first = start(function() return session:exchange(LOGIN) end)
+    first()
+    provider.script = { { failure = support.LOST } }
+    slow_provider()
+    local second = start(function() return session:exchange(LOGIN) end)
+    second()
+    assert.equal("access-2", first()[1].access_token)
+    assert.is_nil(second()[1])
     assert.equal("access-2", stored().tokens.access_token)
   end)
 
@@ -164,7 +283,7 @@ describe("a logout", function()
 
   it("is not undone by a restore that fails after it, nor are tokens that were not saved before", function()
     local session, save, load = open(), store.save, store.load
-    store.save = function() return nil, core.error { kind = "store", code = "store_full" } end
+    store.save = full
     assert.truthy(session:exchange(LOGIN))
     store.save = save
     store.load = function()
@@ -221,12 +340,93 @@ describe("an early renewal", function()
   it("that another does is waited for when the old token dies before that is known", function()
     assert(open():restore(support.tokens(clock.now, 30)))
     local session, acquire = open(), store.acquire
+    local asked = 0
     store.acquire = function()
-      store.acquire = acquire
+      asked = asked + 1
+      if asked == 2 then store.acquire = acquire end
       clock.now = clock.now + 30
       return false
     end
     assert.equal("access-1", session:access_token())
     assert.equal(1, provider.refreshes)
   end)
+end)
+
+describe("access_token in the middle of a login", function()
+  -- Steps of a login and of an access_token that began before it; the token that was handed out, and whether it was stored then.
+  local function finish(login, asking)
+    support.in_loop = true
+    local done, got, was_stored
+    for _ = 1, 50 do
+      if not got then
+        got = asking()
+        was_stored = got and stored() and stored().tokens.access_token
+      end
+      if not done then done = login() end
+    end
+    support.in_loop = false
+    return got[1], got[2], was_stored
+  end
+
+  it("waits until it is saved, also where it just saved an older one", function()
+    local session, save = open(), store.save
+    store.save = full
+    assert.truthy(session:exchange(LOGIN))
+    store.save = save
+    once "load"
+    local asking = start(function() return session:access_token() end)
+    asking()
+    once "save"
+    local login = start(function() return session:exchange(LOGIN) end)
+    login()
+    local token, _, was_stored = finish(login, asking)
+    assert.same({ "access-2", "access-2" }, { token, was_stored })
+  end)
+
+  it("waits until it is saved, also where it looked for another's", function()
+    assert(open():restore { access_token = "only", expires_at = clock.now })
+    local session = open()
+    assert(session:restore())
+    once "load"
+    local asking = start(function() return session:access_token() end)
+    asking()
+    once "save"
+    local login = start(function() return session:exchange(LOGIN) end)
+    login()
+    local token, _, was_stored = finish(login, asking)
+    assert.same({ "access-1", "access-1" }, { token, was_stored })
+  end)
+
+  for name, before in pairs {
+    ["at the session's first use"] = function() return open() end,
+    ["that has nothing to renew with"] = function()
+      assert(open():restore { access_token = "only", expires_at = clock.now })
+      local session = open()
+      assert(session:restore())
+      seed()
+      return session
+    end,
+    ["under the lease"] = function()
+      seed()
+      local session = open()
+      assert(session:restore())
+      clock.now = clock.now + 600
+      return session
+    end,
+  } do
+    it("waits for its answer " .. name, function()
+      if name == "at the session's first use" then seed() end
+      local session = before()
+      once("load", true)
+      local asking = start(function() return session:access_token() end)
+      asking()
+      slow_provider()
+      local login = start(function() return session:exchange(LOGIN) end)
+      login()
+      local token, err = finish(login, asking)
+      assert.same({ "access-1", nil }, { token, err })
+      assert.equal(1, provider.refreshes)
+      for _, e in ipairs(events) do assert.not_equal("store_trouble", e.name) end
+    end)
+  end
 end)

@@ -180,14 +180,10 @@ local function date_login(ctx, found, now)
   if found and found.login >= now then ctx.login, ctx.n = found.login, found.n + 1 end
 end
 
--- Whether a renewal of another coroutine is between its begin and its answer: it saves what we have before it sends.
-local function renewing(session, ctx)
-  return ctx.renewing and inside.state(session).changing
-end
-
--- Whether a save of this set has nothing to do any more: it is saved, a renewal saves it, or there are newer tokens or none in its place.
+-- Whether a save of this set has nothing to do any more: it is saved, there are newer tokens or none in its place, or a renewal is between
+-- its begin and its answer, which saves it before it sends.
 local function over(session, ctx, set)
-  return ctx.set ~= set or not ctx.dirty or renewing(session, ctx)
+  return ctx.set ~= set or not ctx.dirty or ctx.renewing and inside.state(session).changing
 end
 
 --- Saves the session's tokens over whatever is stored (a new login, a restored set): true | nil, err.
@@ -291,7 +287,6 @@ end
 ---@param ctx table
 ---@return nil
 function M.save_again(session, ctx)
-  if renewing(session, ctx) then return end
   if ctx.dirty ~= "login" then return M.settle(session, ctx, ctx.version) end
   local saved, err = M.overwrite(session, ctx, ctx.login, true)
   if not saved then M.trouble(session, ctx, "save", err) end

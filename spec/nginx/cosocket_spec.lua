@@ -47,7 +47,7 @@ local HTTP = [[
     location = /default { content_by_lua_block { phases.default() } }
     location = /objections { content_by_lua_block { phases.objections() } }
     location = /thread { content_by_lua_block { phases.thread(ngx.var.arg_pool, ngx.var.arg_path) } }
-    location = /muted { resolver 127.0.0.1:9; resolver_timeout 2s; content_by_lua_block { require("spec.nginx.relay").serve() } }
+    location = /muted { resolver 127.0.0.1:9; resolver_timeout 20s; content_by_lua_block { require("spec.nginx.relay").serve() } }
     location = /nowhere { content_by_lua_block { phases.nowhere() } }
   }
 ]]
@@ -137,7 +137,8 @@ describe("the cosocket transport in nginx", function()
       local _, failure = muted:perform { method = "POST", body = "a=b", url = way.url, proxy = way.proxy, headers = {}, timeout = 5,
         connect_timeout = 0.3 }
       assert.same({ "timeout", "connect_timeout", "not_sent" }, { failure.kind, failure.code, failure.outcome })
-      assert.is_true(core.monotonic() - started < 1.5)
+      local took = core.monotonic() - started
+      assert.is_true(took < 10, "took " .. took)
     end
   end)
 

@@ -75,6 +75,11 @@ sweep_up() {
   rm -rf "$TMPDIR"
 }
 
+# Sockets lie there, whose paths the kernel wants short; and specs give it to shells.
+temporary=${TMPDIR:-/tmp}
+case $temporary in *[!a-zA-Z0-9/._-]*) temporary=/tmp ;; esac
+[ ${#temporary} -le 40 ] || temporary=/tmp
+
 declare -A running=()
 cleanup() { for pid in "${!running[@]}"; do kill "$pid" 2>/dev/null; done; wait; }
 trap 'cleanup; exit 130' INT TERM HUP
@@ -89,7 +94,7 @@ for name in "${order[@]}"; do
   rm -f "$logs/$name.rc" "$logs/$name.now"
   (
     from=$SECONDS
-    TMPDIR=$(mktemp -d) || exit; export TMPDIR
+    TMPDIR=$(mktemp -d -p "$temporary") || exit; export TMPDIR
     TEST_NOW=$logs/$name.now python3 tools/alone.py "$limit" bash -c "${job[$name]}" >"$logs/$name.log" 2>&1 </dev/null 9>&- & child=$!
     trap 'kill "$child" 2>/dev/null; wait "$child"; sweep_up; exit 143' TERM
     wait "$child"; rc=$?

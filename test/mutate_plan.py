@@ -57,6 +57,7 @@ FILES = {
     'lua/healthauth/lifecycle/fresh.lua': {'tests': LIFECYCLE},
     'lua/healthauth/lifecycle/renew.lua': {'tests': LIFECYCLE},
     'lua/healthauth/lifecycle/call.lua': {'tests': LIFECYCLE},
+    'lua/healthauth/lifecycle/saving.lua': {'tests': LIFECYCLE},
     'lua/healthauth/lifecycle/vault.lua': {'tests': LIFECYCLE},
     'lua/healthauth/lifecycle/record.lua': {'functions': ('M.decode', 'journal_fine', 'age', 'M.refused', 'M.encode'), 'tests': LIFECYCLE},
     'lua/healthauth/pending.lua': {'tests': (spec('pending', 'bind/callback', 'verbs', 'lifecycle/trouble'),)},

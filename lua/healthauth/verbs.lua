@@ -11,6 +11,7 @@ local fresh = require "healthauth.lifecycle.fresh"
 local pending = require "healthauth.pending"
 local perform = require "healthauth.perform"
 local renew = require "healthauth.lifecycle.renew"
+local saving = require "healthauth.lifecycle.saving"
 local vault = require "healthauth.lifecycle.vault"
 
 local inside = core.inside
@@ -36,7 +37,7 @@ end
 -- New tokens of a login: they replace what is stored. When that fails they stay, are handed out, and the save is tried at every use.
 local function keep(session, ctx)
   if not ctx.store then return end
-  local ok, err = vault.commit(ctx, vault.overwrite, session, ctx, context.now(ctx))
+  local ok, err = saving.commit(ctx, saving.overwrite, session, ctx, context.now(ctx))
   if ok then return end
   vault.trouble(session, ctx, "save", err)
 end
@@ -125,7 +126,7 @@ function Session:verify(...)
   else
     local ok, load_err = loaded(self, ctx)
     if not ok then return nil, load_err end
-    if ctx.dirty and not ctx.committing then vault.save_again(self, ctx) end
+    if ctx.dirty and not ctx.committing then saving.save_again(self, ctx) end
   end
   local exchange, err = perform.begin(2, self, ctx, "verify", args)
   if not exchange then return nil, err end
@@ -212,7 +213,7 @@ function Session:restore(...)
     local ok, err = inside.adopt(self, (...))
     if not ok then return nil, err end
     if ctx.store then
-      local saved, save_err = vault.commit(ctx, vault.overwrite, self, ctx, context.now(ctx))
+      local saved, save_err = saving.commit(ctx, saving.overwrite, self, ctx, context.now(ctx))
       if not saved then -- all or nothing: the old set is back
         if ctx.epoch ~= epoch then previous, dirty = nil, nil end -- given up meanwhile
         if previous then inside.adopt(self, previous) else inside.forget(self) end

@@ -6,6 +6,7 @@ local core = require "healthauth.core"
 local context = require "healthauth.context"
 local events = require "healthauth.events"
 local renew = require "healthauth.lifecycle.renew"
+local saving = require "healthauth.lifecycle.saving"
 local vault = require "healthauth.lifecycle.vault"
 
 local inside = core.inside
@@ -176,7 +177,7 @@ function M.token(level, session, ctx, refused)
   end
   if not ok then return nil, asked end
   if ctx.committing and not wait_for_flight(session, ctx) then return busy(session) end
-  if ctx.dirty then vault.save_again(session, ctx) end
+  if ctx.dirty then saving.save_again(session, ctx) end
   local token = good(session, ctx, refused)
   if token then return token end
   local old = usable(session, ctx, refused)

@@ -8,6 +8,7 @@ local core = require "healthauth.core"
 local events = require "healthauth.events"
 local perform = require "healthauth.perform"
 local record = require "healthauth.lifecycle.record"
+local saving = require "healthauth.lifecycle.saving"
 local vault = require "healthauth.lifecycle.vault"
 
 local inside = core.inside
@@ -122,7 +123,7 @@ end
 local function commit(session, ctx, sent)
   vault.taint(ctx, "refresh")
   ctx.n = (ctx.n or 0) + 1
-  vault.commit(ctx, vault.settle, session, ctx, sent)
+  saving.commit(ctx, saving.settle, session, ctx, sent)
 end
 
 -- The POST had no effect: take "sent" back, or leave word that the refresh token is over. What an earlier one left in doubt stays so.
@@ -173,7 +174,7 @@ local function under_lease(level, session, ctx, args, want, forced)
   if err then return nil, err end
   local token = not forced and want()
   if token then return token, nil, true end
-  if vault.committing(session, ctx) then return "later" end -- "sent" must not stand in the store before they do
+  if saving.committing(session, ctx) then return "later" end -- "sent" must not stand in the store before they do
   local operation, state = operation_of(session)
   if state and not state.can_refresh and not (args and args.refresh_token) then
     return fail(session, operation, "argument", "no_token", "there is no token to refresh with", "reauthorize")

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- The store as one session sees it: load, adopt, compare and swap of its record. Nothing here talks to a provider.
+--- The store as one session sees it: load, adopt, compare and swap of its record, and its lease. Nothing here talks to a provider.
+-- What is done to save new tokens is in saving.lua.
 -- ctx.version is the version of the stored record that our tokens stand for, ctx.login and ctx.n their age (record.lua); ctx.dirty
 -- ("login", "refresh") says that ours are newer than what is stored and could not be saved.
 
@@ -12,10 +13,7 @@ local inside = core.inside
 
 local M = {}
 
-local TRIES = 8 -- swaps lost in a row
--- What a login takes away, because it can neither be read nor swapped: a record with these codes (a server that came back with older data
--- is `store_stale` for as long as the older record stands there).
-local REPLACED = { record_invalid = true, store_stale = true }
+local TRIES = 8 -- reads in a row that the session's other coroutines outran
 
 --- Names the record of a session that has a store, once: true | nil, err. Where a function says the client_id it is asked now.
 ---@param session userdata
@@ -63,16 +61,23 @@ function M.trouble(session, ctx, operation, err)
   events.emit(session, ctx, "store_trouble", { operation = operation, code = err.code, outcome = err.outcome })
 end
 
+--- The stored record as it stands there: text, version | nil when there is none | nil, nil, err.
+---@param session userdata
+---@param ctx table
+---@return string|nil, string|nil, table|nil
+function M.read(session, ctx)
+  local text, version = ask(session, ctx, "load")
+  if text == nil and version then return nil, nil, dress(session, version) end
+  return text, version
+end
+
 --- The stored record: { tokens, journal }, version | nil when there is none | nil, nil, err.
 ---@param session userdata
 ---@param ctx table
 ---@return table|nil, string|nil, table|nil
 function M.load(session, ctx)
-  local text, version = ask(session, ctx, "load")
-  if text == nil then
-    if version then return nil, nil, dress(session, version) end
-    return nil
-  end
+  local text, version, read_err = M.read(session, ctx)
+  if not text then return nil, nil, read_err end
   local found, err = record.decode(session, ctx.key, text)
   if not found then return nil, nil, dress(session, err) end
   return found, version
@@ -125,8 +130,11 @@ function M.adopt(session, ctx, found, version)
   return true
 end
 
--- Tokens that could not be saved are kept against an older stored set.
-local function ours_is_newer(ctx, found)
+--- Whether tokens that could not be saved are kept against a stored set.
+---@param ctx table
+---@param found table
+---@return boolean
+function M.ours_is_newer(ctx, found)
   if not ctx.dirty then return false end
   if ctx.dirty == "login" and ctx.committing then return true end -- dated before it is saved
   local login = ctx.login or 0
@@ -152,7 +160,7 @@ end
 function M.catch_up(session, ctx)
   local found, version, err = latest(session, ctx)
   if err then return nil, nil, err end
-  if found and found.tokens and version ~= ctx.version and not ours_is_newer(ctx, found) then
+  if found and found.tokens and version ~= ctx.version and not M.ours_is_newer(ctx, found) then
     local ok, adopt_err = M.adopt(session, ctx, found, version)
     if not ok then return nil, nil, adopt_err end
   end
@@ -170,126 +178,8 @@ function M.first_load(session, ctx)
   if err then return nil, err end
   ctx.loaded = true
   if not found or not found.tokens then return false end
-  if ours_is_newer(ctx, found) then return true end
+  if M.ours_is_newer(ctx, found) then return true end
   return M.adopt(session, ctx, found, version)
-end
-
--- A login is newer than whatever is stored, also when another machine's clock is ahead.
-local function date_login(ctx, found, now)
-  ctx.login, ctx.n = now, 0
-  if found and found.login >= now then ctx.login, ctx.n = found.login, found.n + 1 end
-end
-
--- Whether a save of this set has nothing to do any more: it is saved, there are newer tokens or none in its place, or a renewal is between
--- its begin and its answer, which saves it before it sends.
-local function over(session, ctx, set)
-  return ctx.set ~= set or not ctx.dirty or ctx.renewing and inside.state(session).changing
-end
-
---- Saves the session's tokens over whatever is stored (a new login, a restored set): true | nil, err.
----@param session userdata
----@param ctx table
----@param now number
----@param again? boolean   they could not be saved before: a login that has become newer wins
----@return true|nil, table|nil
-function M.overwrite(session, ctx, now, again)
-  local err
-  ctx.loaded = true
-  local set = M.taint(ctx, "login") -- from its first moment: a coroutine that reads the store meanwhile does not adopt what stands there
-  if not again then date_login(ctx, nil, now) end
-  for _ = 1, TRIES do
-    local text, version = ask(session, ctx, "load")
-    if text == nil and version then -- an error
-      if REPLACED[version.code] then return M.replace(session, ctx) end
-      return nil, dress(session, version)
-    end
-    local found = text and record.decode(session, ctx.key, text) or nil
-    if over(session, ctx, set) then return true end
-    if again and found and not ours_is_newer(ctx, found) then return M.adopt(session, ctx, found, version) end
-    date_login(ctx, found, now)
-    local saved
-    saved, err = M.swap(session, ctx, nil, text and version or nil)
-    if saved then return true end
-    if err.code ~= "conflict" then return nil, err end
-  end
-  return nil, err
-end
-
---- Does what saves new tokens; coroutines that come meanwhile wait for its end (ctx.committing: since when). Passes its answer on.
----@param ctx table
----@param saving function
----@param ... any  for saving
----@return any, any
-function M.commit(ctx, saving, ...)
-  local since = core.monotonic()
-  ctx.committing = since
-  local ok, first, second = pcall(saving, ...)
-  if ctx.committing == since then ctx.committing = nil end
-  if not ok then error(first, 0) end
-  return first, second
-end
-
---- Whether another coroutine saves this session's tokens. One that was given up in the middle never says that it is over.
----@param session userdata
----@param ctx table
----@return boolean
-function M.committing(session, ctx)
-  local since = ctx.committing
-  if since and core.monotonic() - since > M.patience(session, ctx) + M.lease_life(session, ctx) then ctx.committing = nil end
-  return ctx.committing ~= nil
-end
-
---- Saves over a record that the store itself cannot read or does not trust (sealed with a lost key, tampered with, older than one met
---- before): it is taken away first.
----@param session userdata
----@param ctx table
----@return true|nil, table|nil
-function M.replace(session, ctx)
-  local gone, err = ask(session, ctx, "delete")
-  if gone == nil then return nil, dress(session, err) end
-  local saved
-  saved, err = M.swap(session, ctx, nil, nil)
-  if saved then return true end
-  return nil, err
-end
-
---- Saves a renewed set whose record was `expected`. A newer one in the store wins and becomes ours; a record that was dropped meanwhile
---- stays dropped. Where the store is in trouble the set stays in memory, dirty, and on_event hears of it.
----@param session userdata
----@param ctx table
----@param expected string|nil
-function M.settle(session, ctx, expected)
-  local set = ctx.set
-  local saved, err = M.swap(session, ctx, nil, expected)
-  for _ = 1, TRIES do
-    if saved or err.code ~= "conflict" then break end
-    local found, version, load_err = M.load(session, ctx)
-    if load_err then
-      err = load_err
-      break
-    end
-    if over(session, ctx, set) then return end
-    if not found then
-      ctx.dirty = nil
-      return
-    end
-    if found.tokens and not ours_is_newer(ctx, found) then
-      saved, err = M.adopt(session, ctx, found, version)
-      break
-    end
-    saved, err = M.swap(session, ctx, nil, version)
-  end
-  if not saved then M.trouble(session, ctx, "save", err) end
-end
-
---- Tries again to save tokens that could not be saved: a renewal behind any newer set, a login over whatever is older than it.
----@param session userdata
----@param ctx table
----@return nil
-function M.save_again(session, ctx)
-  if ctx.dirty ~= "login" then return M.settle(session, ctx, ctx.version) end
-  local saved, err = M.overwrite(session, ctx, ctx.login, true)
-  if not saved then M.trouble(session, ctx, "save", err) end
 end
 
 --- Removes the record.

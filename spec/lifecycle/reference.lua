@@ -99,7 +99,13 @@ function M:overwrite(p, now, again)
     if found and not found.torn and found.login >= now then p.login, p.n = found.login, found.n + 1 end
     local saved
     saved, err = self:swap(p, nil, found and found.version)
-    if saved or err ~= "conflict" then return saved, err end
+    if saved then return true end
+    if err ~= "conflict" then -- perhaps only its answer was lost
+      local there = self:load()
+      if not there or there.set ~= p.set then return nil, err end
+      p.version, p.dirty = there.version, nil
+      return true
+    end
   end
   return nil, err
 end

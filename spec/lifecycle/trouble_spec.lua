@@ -207,6 +207,25 @@ describe("tokens that could not be saved", function()
     assert.equal("access-1", stored().tokens.access_token)
   end)
 
+  it("count as saved where only the answer of the save was lost: they never come back over a later drop", function()
+    local session, other = open(), open()
+    local save = store.save
+    store.save = function(self, ...)
+      save(self, ...)
+      return full()
+    end
+    assert.truthy(session:exchange { code = "code-1", redirect_uri = "https://client.example/cb" })
+    store.save = save
+    assert.equal("access-1", stored().tokens.access_token)
+    for _, e in ipairs(events) do assert.not_equal("store_trouble", e.name) end
+    clock.now = clock.now + 600
+    assert.equal("access-2", other:access_token()) -- the refresh token of the login is spent
+    assert.truthy(other:logout())
+    assert.same({ nil, "no_token" }, { session:access_token(), code_of(session) })
+    assert.is_nil(stored())
+    assert.equal(0, provider.replays)
+  end)
+
   it("are not lost to an older record: a renewed set", function()
     seed()
     clock.now = clock.now + 600

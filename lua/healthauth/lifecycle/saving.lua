@@ -27,6 +27,17 @@ local function over(session, ctx, set)
   return ctx.set ~= set or not ctx.dirty or ctx.renewing and inside.state(session).changing
 end
 
+-- After a save that the store does not own up to: whether it was done all the same, its answer being lost. Then it must not be done again
+-- later, when another may have spent these tokens and dropped the record.
+local function stands(session, ctx, set)
+  local found, version = vault.load(session, ctx)
+  if not found or not found.tokens or ctx.set ~= set then return false end
+  local ours = inside.export(session)
+  if not ours or found.tokens.access_token ~= ours.access_token or found.tokens.refresh_token ~= ours.refresh_token then return false end
+  ctx.version, ctx.dirty = version, nil
+  return true
+end
+
 -- Saves over a record that the store itself cannot read or does not trust (sealed with a lost key, tampered with, older than one met
 -- before): it is taken away first.
 local function replace(session, ctx)
@@ -62,7 +73,10 @@ function M.overwrite(session, ctx, now, again)
     local saved
     saved, err = vault.swap(session, ctx, nil, text and version or nil)
     if saved then return true end
-    if err.code ~= "conflict" then return nil, err end
+    if err.code ~= "conflict" then
+      if stands(session, ctx, set) then return true end
+      return nil, err
+    end
   end
   return nil, err
 end

@@ -368,41 +368,48 @@ describe("access_token in the middle of a login", function()
     return got[1], got[2], was_stored
   end
 
+  -- A session that has an access token, which is over, and nothing to renew it with.
+  local function with_access_alone()
+    assert(open():restore { access_token = "only", expires_at = clock.now })
+    local session = open()
+    assert(session:restore())
+    return session
+  end
+
+  -- An access_token that waits in its load (late: with the answer in its hands), then a login that waits where slow() makes it.
+  local function meet(session, slow, late)
+    once("load", late)
+    local asking = start(function() return session:access_token() end)
+    asking()
+    slow()
+    local login = start(function() return session:exchange(LOGIN) end)
+    login()
+    return finish(login, asking)
+  end
+
+  local function slow_save() once "save" end
+
   it("waits until it is saved, also where it just saved an older one", function()
     local session, save = open(), store.save
     store.save = full
     assert.truthy(session:exchange(LOGIN))
     store.save = save
-    once "load"
-    local asking = start(function() return session:access_token() end)
-    asking()
-    once "save"
-    local login = start(function() return session:exchange(LOGIN) end)
-    login()
-    local token, _, was_stored = finish(login, asking)
+    local token, _, was_stored = meet(session, slow_save)
     assert.same({ "access-2", "access-2" }, { token, was_stored })
   end)
 
   it("waits until it is saved, also where it looked for another's", function()
-    assert(open():restore { access_token = "only", expires_at = clock.now })
-    local session = open()
-    assert(session:restore())
-    once "load"
-    local asking = start(function() return session:access_token() end)
-    asking()
-    once "save"
-    local login = start(function() return session:exchange(LOGIN) end)
-    login()
-    local token, _, was_stored = finish(login, asking)
+    local token, _, was_stored = meet(with_access_alone(), slow_save)
     assert.same({ "access-1", "access-1" }, { token, was_stored })
   end)
 
   for name, before in pairs {
-    ["at the session's first use"] = function() return open() end,
+    ["at the session's first use"] = function()
+      seed()
+      return open()
+    end,
     ["that has nothing to renew with"] = function()
-      assert(open():restore { access_token = "only", expires_at = clock.now })
-      local session = open()
-      assert(session:restore())
+      local session = with_access_alone()
       seed()
       return session
     end,
@@ -415,15 +422,7 @@ describe("access_token in the middle of a login", function()
     end,
   } do
     it("waits for its answer " .. name, function()
-      if name == "at the session's first use" then seed() end
-      local session = before()
-      once("load", true)
-      local asking = start(function() return session:access_token() end)
-      asking()
-      slow_provider()
-      local login = start(function() return session:exchange(LOGIN) end)
-      login()
-      local token, err = finish(login, asking)
+      local token, err = meet(before(), slow_provider, true)
       assert.same({ "access-1", nil }, { token, err })
       assert.equal(1, provider.refreshes)
       for _, e in ipairs(events) do assert.not_equal("store_trouble", e.name) end
